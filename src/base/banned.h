@@ -1,0 +1,10 @@
+/* banned.h - force-included everywhere: calls that have a safer or a simulable replacement. */
+#pragma once
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#pragma GCC poison strcpy strcat sprintf vsprintf gets strtok strncpy strncat
+#pragma GCC poison rand srand drand48
