@@ -27,8 +27,10 @@ MUST_USE int json_parse(struct str text, struct arena *a, struct doc *ret_doc,
 
 /** Appends compact JSON; escapes <, > and & and U+2028/9 as Go's encoder does. */
 void json_write(struct buf *out, const struct doc *d);
-/** Appends JSON indented by 2 spaces a level, as `kubectl -o json` and ?pretty=1 show it. */
+/** Appends JSON indented by 2 spaces a level, as ?pretty=1 shows it. */
 void json_write_pretty(struct buf *out, const struct doc *d);
+/** As json_write_pretty() with @n_spaces a level: `kubectl -o json` uses 4. */
+void json_write_indent(struct buf *out, const struct doc *d, unsigned n_spaces);
 /** Appends one quoted and escaped string. */
 void json_write_string(struct buf *out, struct str s);
 /** Appends a double the way Go's encoder does (shortest form that reads back). */

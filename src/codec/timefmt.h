@@ -11,6 +11,8 @@ struct time_value { /* an instant; set false: absent or null */
 };
 /** Parses RFC 3339 with any offset and fraction. ERR_INVALID with Go's text (parsing time "x" as ...). */
 MUST_USE int time_parse(struct str s, struct time_value *ret_t, struct err *err);
+/** Appends @s quoted as Go's package time quotes it: all but printable ASCII as \xNN. */
+void time_quote(struct buf *out, struct str s);
 void time_write(struct buf *out, struct time_value t);       /** "2006-01-02T15:04:05Z", no quotes. */
 void time_write_micro(struct buf *out, struct time_value t); /** "2006-01-02T15:04:05.000000Z". */
 struct str time_str(struct arena *a, struct time_value t);   /** As time_write(). */
