@@ -18,13 +18,20 @@ struct uv_loop_s;
 
 /** A production loop over libuv. @name appears in logs (borrowed). */
 struct loop *loop_new(const char *name);
-/** Frees a loop that has no live handles; NULL is a no-op. Returns NULL. */
+/** Frees a loop that does not run and has no live uv handles; NULL is a no-op. Returns NULL.
+ *  Started timers are stopped; posts and work still under way run to their end first (on a
+ *  simulated loop, which this takes out of its sim, they are dropped, as by a crash). */
 struct loop *loop_free(struct loop *l);
-/** Runs until loop_stop(), or until nothing is left that could fire. */
+/** Runs until loop_stop(), or until no timer, post, work or uv handle is left; see loop_hold().
+ *  On a simulated loop: steps its sim. */
 void loop_run(struct loop *l);
-/** Makes loop_run() return soon. Any thread. */
+/** Makes loop_run() return soon, after what has been posted before; stops the next run at once
+ *  if the loop does not run yet. Any thread. */
 void loop_stop(struct loop *l);
-/** Asserts that the caller is on the thread of @l. */
+/** With @hold, loop_run() goes on until loop_stop(), even while there is nothing but posts of
+ *  other threads to wait for; a new loop is not held. */
+void loop_hold(struct loop *l, bool hold);
+/** Asserts that the caller is on the thread of @l; while @l does not run, any thread is. */
 void loop_assert(const struct loop *l);
 /** The libuv loop, for net/ and the runtime glue; NULL on a simulated loop. */
 struct uv_loop_s *loop_uv(struct loop *l);
@@ -43,12 +50,14 @@ void loop_post(struct loop *l, void (*fn)(void *arg), void *arg);
  *  run on the loop, at a virtual time of the simulation's choice. */
 void loop_work(struct loop *l, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
-/* A timer, embedded in its owner; it holds the loop alive while started unless unref'ed. */
+/* A timer, embedded in its owner; it keeps loop_run() going while started. Timers that are due
+ * at the same time fire in the order of their starts. */
 struct timer {
     struct loop *loop;
     void (*on_timer)(struct timer *t);
     uint64_t due_ms;   /* absolute, loop time */
     uint64_t every_ms; /* 0: once */
+    uint64_t start;    /* number of the start, which orders equal due times */
     uint32_t at;       /* place in the loop's heap, 1-based; 0: stopped */
 };
 /** Prepares @t; nothing is started. The memory may be freed as soon as the timer is stopped. */

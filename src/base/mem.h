@@ -8,6 +8,7 @@
  * Layer: base. Threads: an arena belongs to one thread at a time.
  */
 #pragma once
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -63,6 +64,9 @@ char *arena_memdupz(struct arena *a, const void *p, size_t len);
 char *arena_strdup(struct arena *a, const char *s);
 /** printf into the arena. */
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** As arena_printf(), with the length but for the NUL in @ret_len (may be NULL). */
+char *arena_vprintf(struct arena *a, size_t *ret_len, const char *fmt, va_list args)
+    __attribute__((format(printf, 3, 0)));
 /** Grows the array @old of @n_old elements of @size bytes to @n_new; @old stays allocated. */
 void *arena_grow(struct arena *a, const void *old, size_t n_old, size_t n_new, size_t size);
 /** Frees everything; idempotent; the arena is empty and usable again. */

@@ -25,3 +25,8 @@ static inline bool ref_put(struct ref *r)
     assert(was > 0);
     return was == 1;
 }
+/* True if the caller holds the only reference, so that it may change the object. */
+static inline bool ref_unique(const struct ref *r)
+{
+    return atomic_load_explicit(&r->n, memory_order_acquire) == 1;
+}

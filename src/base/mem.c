@@ -1,0 +1,193 @@
+/* mem.c - arenas and allocation that never fails. */
+#include "base/mem.h"
+#include <assert.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_BLOCK_EACH true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_BLOCK_EACH true
+#endif
+#endif
+#ifndef ARENA_BLOCK_EACH
+#define ARENA_BLOCK_EACH false /* true: every allocation is its own block, so ASan sees overflows */
+#endif
+
+#define BLOCK_MIN_BYTES 4064u /* with both headers just below a page, so that malloc wastes none */
+#define BLOCK_MAX_BYTES 65504u
+
+struct arena_block {
+    struct arena_block *next;
+    size_t cap, used; /* bytes of data[] */
+    max_align_t data[];
+};
+
+static void __attribute__((noreturn)) out_of_memory(size_t n, size_t size)
+{
+    (void)fprintf(stderr, "skiff: out of memory (%zu x %zu bytes)\n", n, size);
+    abort();
+}
+
+void *xcalloc(size_t n, size_t size)
+{
+    void *p = calloc(n ? n : 1, size ? size : 1);
+
+    if (!p)
+        out_of_memory(n, size);
+    return p;
+}
+
+void *xrealloc(void *p, size_t size)
+{
+    p = realloc(p, size ? size : 1);
+    if (!p)
+        out_of_memory(1, size);
+    return p;
+}
+
+char *xmemdupz(const void *p, size_t len)
+{
+    char *copy;
+
+    if (len == SIZE_MAX)
+        out_of_memory(1, len);
+    copy = xrealloc(NULL, len + 1);
+    if (len)
+        memcpy(copy, p, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+char *xstrdup(const char *s)
+{
+    return xmemdupz(s, strlen(s));
+}
+
+static struct arena_block *block_new(size_t cap)
+{
+    struct arena_block *b;
+
+    if (cap > SIZE_MAX / 2)
+        out_of_memory(1, cap);
+    b = xcalloc(1, sizeof(*b) + cap);
+    b->cap = cap;
+    return b;
+}
+
+/* A block for @size bytes at least. What is large stands alone behind the head, so that
+ * the room left in the head goes on being used. */
+static struct arena_block *block_add(struct arena *a, size_t size)
+{
+    struct arena_block *b;
+    size_t cap = MIN(MAX(a->used_bytes, BLOCK_MIN_BYTES), BLOCK_MAX_BYTES);
+    bool alone = ARENA_BLOCK_EACH || size > cap / 4;
+
+    b = block_new(alone ? size : cap);
+    if (alone && a->head) {
+        b->next = a->head->next;
+        a->head->next = b;
+    } else {
+        b->next = a->head;
+        a->head = b;
+    }
+    return b;
+}
+
+static void *bump(struct arena *a, size_t size, size_t align)
+{
+    struct arena_block *b = a->head;
+    size_t at = b ? (b->used + align - 1) & ~(align - 1) : 0;
+
+    if (ARENA_BLOCK_EACH || !b || at > b->cap || size > b->cap - at) {
+        b = block_add(a, size);
+        at = 0;
+    }
+    b->used = at + size;
+    a->used_bytes += size;
+    return (char *)b->data + at;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    return bump(a, size, _Alignof(max_align_t));
+}
+
+void *arena_calloc(struct arena *a, size_t n, size_t size)
+{
+    size_t bytes;
+
+    if (__builtin_mul_overflow(n, size, &bytes))
+        out_of_memory(n, size);
+    return arena_alloc(a, bytes);
+}
+
+char *arena_memdupz(struct arena *a, const void *p, size_t len)
+{
+    char *copy;
+
+    if (len == SIZE_MAX)
+        out_of_memory(1, len);
+    copy = bump(a, len + 1, 1);
+    if (len)
+        memcpy(copy, p, len);
+    return copy; /* the NUL is there: blocks start zeroed */
+}
+
+char *arena_strdup(struct arena *a, const char *s)
+{
+    return arena_memdupz(a, s, strlen(s));
+}
+
+char *arena_vprintf(struct arena *a, size_t *ret_len, const char *fmt, va_list args)
+{
+    va_list again;
+    char *text;
+    int n;
+
+    assert(fmt);
+    va_copy(again, args);
+    n = vsnprintf(NULL, 0, fmt, args);
+    if (n < 0)
+        n = 0; /* only an invalid wide character can do this: an empty text */
+    text = bump(a, (size_t)n + 1, 1);
+    (void)vsnprintf(text, (size_t)n + 1, fmt, again);
+    va_end(again);
+    if (ret_len)
+        *ret_len = (size_t)n;
+    return text;
+}
+
+char *arena_printf(struct arena *a, const char *fmt, ...)
+{
+    va_list args;
+    char *text;
+
+    va_start(args, fmt);
+    text = arena_vprintf(a, NULL, fmt, args);
+    va_end(args);
+    return text;
+}
+
+void *arena_grow(struct arena *a, const void *old, size_t n_old, size_t n_new, size_t size)
+{
+    void *p = arena_calloc(a, n_new, size);
+    size_t n = MIN(n_old, n_new);
+
+    if (n && size)
+        memcpy(p, old, n * size);
+    return p;
+}
+
+void arena_deinit(struct arena *a)
+{
+    struct arena_block *b = a->head, *next;
+
+    for (; b; b = next) {
+        next = b->next;
+        free(b);
+    }
+    *a = (struct arena){0};
+}
