@@ -1,0 +1,30 @@
+/* grpc.h - gRPC client over a Unix socket or TCP (nghttp2): unary and server-streaming calls.
+ * Messages are bytes; protobuf-c is the caller's. Reconnects by itself. Layer: net. Threads: its loop. */
+#pragma once
+#include "base/loop.h"
+#include "base/str.h"
+
+enum grpc_status { /* https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
+    GRPC_OK = 0, GRPC_CANCELLED = 1, GRPC_UNKNOWN = 2, GRPC_INVALID_ARGUMENT = 3,
+    GRPC_DEADLINE_EXCEEDED = 4, GRPC_NOT_FOUND = 5, GRPC_ALREADY_EXISTS = 6,
+    GRPC_RESOURCE_EXHAUSTED = 8, GRPC_FAILED_PRECONDITION = 9, GRPC_UNIMPLEMENTED = 12,
+    GRPC_INTERNAL = 13, GRPC_UNAVAILABLE = 14,
+};
+struct grpc_client;
+/** @target: "unix:///run/x.sock" or "host:port". Connects at first use. Messages up to @message_max bytes. */
+struct grpc_client *grpc_client_new(struct loop *l, const char *target, size_t message_max);
+struct grpc_client *grpc_client_free(struct grpc_client *c); /** Cancels all (GRPC_CANCELLED). Returns NULL. */
+struct grpc_call;
+struct grpc_call_opts {
+    const char *method;   /* "/runtime.v1.RuntimeService/Version" */
+    struct str request;   /* copied */
+    uint32_t timeout_ms;  /* 0: none */
+    const struct http_header *metadata; /* copied; may be NULL */
+    size_t n_metadata;
+    void (*on_message)(void *arg, struct str message); /* each response message, borrowed */
+    /* Exactly once, last; @text borrowed. Never from inside grpc_call_start(). */
+    void (*on_done)(void *arg, enum grpc_status status, struct str text);
+    void *arg;
+};
+struct grpc_call *grpc_call_start(struct grpc_client *c, const struct grpc_call_opts *opts); /** Valid until on_done. */
+void grpc_call_cancel(struct grpc_call *call); /** on_done with GRPC_CANCELLED follows. */

@@ -1,0 +1,100 @@
+/* http.h - HTTP server: HTTP/1.1 (http_parser) and HTTP/2 (nghttp2) over TLS or plain sockets.
+ *
+ * One exchange = one request and its response, whichever protocol carries it. A request is handed
+ * over when its head and whole body (bounded) are there. A response body is PULLED from a source as
+ * the connection can take it, so a list of any size or a watch needs no buffer of its own.
+ *
+ * Limits, all on by default: head 1 MiB, body as given (413 beyond), 100 streams a connection, idle,
+ * header and handshake timeouts. Graceful drain: stops accepting, ends idle connections, GOAWAY.
+ *
+ * Layer: net. Threads: a server and all its exchanges belong to one loop.
+ */
+#pragma once
+#include "base/loop.h"
+#include "base/str.h"
+
+struct http_server;
+struct http_exchange;
+struct tls_context;
+
+struct http_header {
+    struct str name, value;
+};
+struct http_peer { /* who is at the other end, from TLS */
+    bool has_cert;         /* presented, and verified against the context's client CA */
+    struct str common_name;
+    const struct str *organizations;
+    size_t n_organizations;
+    struct str sha256_hex; /* of the certificate */
+    struct str address;    /* "127.0.0.1:40000" */
+};
+struct http_request { /* borrowed, valid until the exchange ends */
+    struct str method;    /* "GET" */
+    struct str target;    /* as sent: "/api/v1/pods?watch=1" */
+    struct str path;      /* still percent-encoded, without query */
+    struct str query;     /* without '?' */
+    struct str host;
+    const struct http_header *headers; /* names in lower case */
+    size_t n_headers;
+    struct str body;
+    struct http_peer peer;
+    int version;          /* 11 or 2 */
+};
+/** The first header @name (lower case), or STR_NULL. */
+struct str http_header_find(const struct http_request *rq, const char *name);
+
+enum { HTTP_READ_WAIT = -1, HTTP_READ_END = 0, HTTP_READ_ERROR = -2 };
+struct http_source { /* where a response body comes from */
+    /* Writes up to @cap bytes to @p and returns how many; HTTP_READ_END; HTTP_READ_WAIT (call
+     * http_resume() when there is more); HTTP_READ_ERROR resets the stream. */
+    long (*read)(void *arg, char *p, size_t cap);
+    void (*close)(void *arg); /* exactly once, also when the peer went away; may be NULL */
+    void *arg;
+};
+struct http_handler {
+    /* A complete request. Answer now or later, exactly once, with an http_respond*(). */
+    void (*on_request)(void *arg, struct http_exchange *x, const struct http_request *rq);
+    void *arg;
+};
+struct http_server_opts {
+    const char *address;      /* "0.0.0.0", "::", or a socket path if unix_socket */
+    uint16_t port;            /* 0: any free one */
+    bool unix_socket;
+    struct tls_context *tls;  /* borrowed; NULL: plain HTTP (h2 by prior knowledge) */
+    bool reuse_port;          /* several loops may listen on the same port */
+    size_t body_max;          /* 0: 3 MiB */
+    uint32_t idle_timeout_ms; /* 0: 180000 */
+    uint32_t head_timeout_ms; /* 0: 30000 */
+    uint32_t connections_max; /* 0: 10000 */
+    struct http_handler handler;
+};
+/** Binds and listens. ERR_IO ("listen on 0.0.0.0:6443: address already in use"). */
+MUST_USE int http_server_new(struct loop *l, const struct http_server_opts *opts,
+                             struct http_server **ret_s, struct err *err);
+uint16_t http_server_port(const struct http_server *s); /** The port bound. */
+/** Stops accepting and drains: open exchanges have @grace_ms, then are cut; then @on_closed. */
+void http_server_close(struct http_server *s, uint32_t grace_ms, void (*on_closed)(void *arg),
+                       void *arg);
+
+/** Answers with a body in memory (copied). @type NULL: no Content-Type. */
+void http_respond(struct http_exchange *x, int status, const char *type, struct str body,
+                  const struct http_header *extra, size_t n_extra);
+/** Answers with a body from @src; @content_length -1 if unknown (chunked or h2 frames). */
+void http_respond_source(struct http_exchange *x, int status, const char *type,
+                         int64_t content_length, struct http_source src,
+                         const struct http_header *extra, size_t n_extra);
+/** Says that a source which waited has bytes again. */
+void http_resume(struct http_exchange *x);
+/** Asks to be told when the peer goes away before the answer is complete. NULL @fn: no more. */
+void http_on_abort(struct http_exchange *x, void (*fn)(void *arg), void *arg);
+struct arena *http_arena(struct http_exchange *x); /** Lives as long as the exchange. */
+struct loop *http_loop(struct http_exchange *x);   /** The loop that owns it. */
+
+/** Splits a query: calls with decoded key and value, in order. Copies into @a. ERR_BAD_REQUEST on bad %xx. */
+MUST_USE int http_query_parse(struct str query, struct arena *a, struct http_header **ret_params,
+                              size_t *ret_n, struct err *err);
+/** Percent-decodes a path segment into @a. ERR_BAD_REQUEST. */
+MUST_USE int http_unescape(struct str s, struct arena *a, struct str *ret_s, struct err *err);
+/** Appends @s percent-encoded for a query value or path segment. */
+struct buf;
+void http_escape(struct buf *out, struct str s);

@@ -1,0 +1,40 @@
+/* tls.h - TLS contexts, keys and certificates (OpenSSL 3): TLS 1.2+, ECDSA P-256.
+ * Layer: net. Threads: contexts are shared, immutable once made; tls_context_reload() swaps inside. */
+#pragma once
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/str.h"
+
+struct tls_context;
+/** For servers: PEM chain and key; @client_ca_pem (may be empty) verifies client certificates, which
+ *  are optional. ALPN offers h2 and http/1.1. ERR_PARSE. */
+MUST_USE int tls_server_context(struct str cert_pem, struct str key_pem, struct str client_ca_pem,
+                                struct tls_context **ret_c, struct err *err);
+/** For clients: trusts @ca_pem (empty: the system's roots); optional client certificate.
+ *  @insecure skips verification. */
+MUST_USE int tls_client_context(struct str ca_pem, struct str cert_pem, struct str key_pem,
+                                bool insecure, struct tls_context **ret_c, struct err *err);
+/** Replaces certificate and key for new connections (renewal while running). ERR_PARSE keeps the old. */
+MUST_USE int tls_context_reload(struct tls_context *c, struct str cert_pem, struct str key_pem,
+                                struct err *err);
+struct tls_context *tls_context_free(struct tls_context *c); /** NULL is a no-op; returns NULL. */
+
+struct cert_request { /* what a certificate shall say */
+    const char *common_name;
+    const char *const *organizations; /* NULL-terminated or NULL */
+    const char *const *dns_names;     /* NULL-terminated or NULL */
+    const char *const *ips;           /* NULL-terminated or NULL */
+    bool is_ca, server, client;
+    int64_t not_before_sec;           /* unix */
+    int64_t lifetime_sec;
+};
+/** A new ECDSA P-256 private key, PEM (PKCS#8) in @a. */
+MUST_USE int cert_new_key(struct arena *a, struct str *ret_key_pem, struct err *err);
+/** A certificate for the public half of @key_pem, signed by the CA (@ca_cert_pem empty: self-signed). */
+MUST_USE int cert_issue(const struct cert_request *rq, struct str key_pem, struct str ca_cert_pem,
+                        struct str ca_key_pem, struct arena *a, struct str *ret_cert_pem,
+                        struct err *err);
+/** When the first certificate of @cert_pem ends, unix seconds. ERR_PARSE. */
+MUST_USE int cert_not_after(struct str cert_pem, int64_t *ret_sec, struct err *err);
+/** True if the first certificate names all of @dns_names and @ips (NULL-terminated). */
+bool cert_covers(struct str cert_pem, const char *const *dns_names, const char *const *ips);

@@ -1,0 +1,53 @@
+/* engine.h - what keeps revisions on disk: the interface that lmdb and memory implement.
+ *
+ * A multi-version key-value map with etcd's meaning of revision, create revision, mod revision and
+ * version (https://etcd.io/docs/v3.5/learning/data_model/). An engine is driven by one thread (the
+ * store's); it may block on the disk. Writes collect in an open batch until commit.
+ *
+ * Layer: store. Threads: the store thread.
+ */
+#pragma once
+#include "base/err.h"
+#include "base/str.h"
+
+struct engine;
+struct engine_kv {
+    struct str key, value; /* borrowed from the engine until the next call on it */
+    int64_t mod_revision, create_revision, version;
+    bool deleted; /* a tombstone; value is empty */
+};
+struct engine_ops { /* for implementers; callers use engine_*() */
+    const char *name; /* "lmdb", "memory" */
+    /* The last revision that may have been given out, and the oldest still readable. */
+    void (*revisions)(struct engine *e, int64_t *ret_current, int64_t *ret_compacted);
+    /* Calls @each for every live key with @prefix in key order; stops when it returns non-zero,
+     * returning that. @revision 0: newest; ERR_EXPIRED when compacted away. Sees the open batch. */
+    int (*range)(struct engine *e, struct str prefix, struct str from, int64_t revision,
+                 int (*each)(void *arg, const struct engine_kv *kv), void *arg, struct err *err);
+    /* The newest live entry of @key: ERR_NOT_FOUND as an outcome. Sees the open batch. */
+    int (*get)(struct engine *e, struct str key, struct engine_kv *ret_kv, struct err *err);
+    /* Every change with mod revision in [from, to], in order. ERR_EXPIRED when compacted away. */
+    int (*changes)(struct engine *e, int64_t from, int64_t to,
+                   int (*each)(void *arg, const struct engine_kv *kv), void *arg, struct err *err);
+    /* Adds to the open batch (opened at need). @revision rises from put to put, several keys may
+     * share one. Deleting an absent key is ERR_NOT_FOUND. */
+    int (*put)(struct engine *e, int64_t revision, struct str key, struct str value,
+               struct err *err);
+    int (*remove)(struct engine *e, int64_t revision, struct str key, struct err *err);
+    /* Makes the batch durable (one sync), or drops it whole and returns the error. */
+    int (*commit)(struct engine *e, struct err *err);
+    void (*abort)(struct engine *e); /* drops the open batch */
+    /* Forgets history before @revision; does a bounded amount of work a call: ret_more says whether
+     * to call again. */
+    int (*compact)(struct engine *e, int64_t revision, bool *ret_more, struct err *err);
+    uint64_t (*size_bytes)(struct engine *e); /* on disk */
+    void (*close)(struct engine *e);
+};
+struct engine {
+    const struct engine_ops *ops;
+}; /* first member of every implementation */
+
+/** Opens (makes) the LMDB environment in folder @dir. ERR_IO with the reason (locked, damaged, ...). */
+MUST_USE int engine_lmdb_open(const char *dir, struct engine **ret_e, struct err *err);
+/** An engine in memory, with the same meaning; it dies with the process. */
+struct engine *engine_memory_new(void);
