@@ -119,11 +119,12 @@ static void op_run(struct loop *l)
     u->thread = pthread_self();
     atomic_store(&u->running, true);
     uv_update_time(&u->uv);
-    do {
-        if (atomic_load(&u->stopping))
-            break;
+    while (!atomic_load(&u->stopping)) {
         (void)uv_run(&u->uv, UV_RUN_DEFAULT);
-    } while (drain(u) || (!atomic_load(&u->stopping) && uv_loop_alive(&u->uv)));
+        if (!drain(u) && !uv_loop_alive(&u->uv))
+            break;
+    }
+    (void)drain(u); /* what was posted before the stop */
     atomic_store(&u->stopping, false);
     atomic_store(&u->running, false);
 }

@@ -58,7 +58,7 @@ static void test_time_is_virtual(void **state)
     assert_string_equal(trace.text, "sd");
     assert_int_equal(second.fired_ms, start + 1000);
     assert_int_equal(day.fired_ms, start + 86400000);
-    assert_true(loop_wall_ns(l) == INT64_C(1767225600 + 86400) * 1000000000);
+    assert_true(loop_wall_ns(l) == (INT64_C(1767225600) + 86400) * 1000000000);
     assert_null(loop_uv(l));
     s = sim_free(s);
     assert_null(sim_free(NULL));
