@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes types.h: the C structs and what tables.c defines."""
-from model import RAW_TYPES, c_struct
+from model import c_struct
 
 
 def member(f):
@@ -23,6 +23,26 @@ def member(f):
                 (decl, f.member))
     return ("struct { struct { struct str key; struct { %s*v; size_t n; } value; } *v; "
             "size_t n; } %s;" % (decl, f.member))
+
+
+def resource_hooks(r):
+    """Declarations of the C functions that a resource names."""
+    hooks = set()
+    if r.strategy:
+        hooks.add("extern const struct strategy %s;" % r.strategy)
+    for column in r.columns:
+        if column[4].endswith("()"):
+            hooks.add("struct doc %s(const void *obj, const struct table_ctx *ctx);" %
+                      column[4][:-2])
+    for _, opts in r.selectable:
+        if "fn" in opts:
+            hooks.add("struct str %s(const void *obj, struct arena *a);" % opts["fn"])
+    for key, args in (("from", "const void *stored, void *obj"),
+                      ("to", "const void *obj, void *stored")):
+        for word in (r.storage or [])[2:]:
+            if word.startswith(key + "="):
+                hooks.add("void %s(%s, struct arena *a);" % (word.split("=", 1)[1], args))
+    return hooks
 
 
 def write_header(api):
@@ -56,8 +76,12 @@ def write_header(api):
         if "defaults" in t.marks:
             out.append("void %s_set_defaults(void *obj, struct arena *a);" % c_struct(t))
     out.append("")
+    hooks = set()
     for r in api.resources:
         out.append("extern const struct resource %s;" % r.symbol)
-        if r.strategy:
-            out.append("extern const struct strategy %s;" % r.strategy)
+        hooks |= resource_hooks(r)
+    out += sorted(hooks)
+    out.append("/* Every type, by group, version and name. */")
+    out.append("extern const struct type *const api_types[];")
+    out.append("extern const size_t api_n_types;")
     return "\n".join(out) + "\n"

@@ -51,7 +51,7 @@ class Type:
     def __init__(self, name, group, version, marks, where):
         self.name, self.group, self.version = name, group, version
         self.marks, self.where = marks, where
-        self.lines, self.fields = [], None
+        self.lines, self.fields, self.unions = [], None, []
         self.doc = ""
 
 
@@ -188,6 +188,7 @@ def find_type(api, name, group, version, where):
 
 def parse_type_expr(api, f, text, t, where):
     f.card, f.enum, f.type = "CARD_ONE", None, None
+    f.raw_form = None  # of FIELD_RAW: which type it stands for
     m = re.match(r"map<([^,]+),(.*)>$", text)
     if m:
         f.card, text = "CARD_MAP", m.group(2)
@@ -204,11 +205,11 @@ def parse_type_expr(api, f, text, t, where):
         return
     if base == "struct{}":
         f.kind, f.ctype = SCALARS["raw"]
-        f.base = "raw"
+        f.base, f.raw_form = "raw", base
         return
     if base.rsplit(".", 1)[-1] in RAW_TYPES:
         f.kind, f.ctype = SCALARS["raw"]
-        f.base = "raw"
+        f.base, f.raw_form = "raw", base.rsplit(".", 1)[-1]
         return
     enum = find_enum(api, base, t, None)
     if enum is not None:
@@ -243,6 +244,7 @@ def resolve(api, t):
     for line, doc, where in t.lines:
         words = line.split()
         if words[0] == "union":
+            t.unions.append((words[1:], where))
             continue
         if words[0] == "(inline)":
             inline_fields(api, t, words, where)
@@ -312,6 +314,8 @@ def finish_resource(api, r):
     if "kind" in [m for m in r.type.marks] and "store" == "":
         raise SchemaError("%s: a stored kind needs 'store'" % r.where)
     r.symbol = "res_%s_%s" % (short_group(r.group, r.version), r.plural)
+    if not r.singular:
+        r.singular = r.kind.lower()
 
 
 def order_types(api):
