@@ -29,6 +29,7 @@ void buf_str(struct buf *b, struct str s);               /** Appends a view. */
 void buf_putc(struct buf *b, char c);                    /** Appends one byte. */
 void buf_i64(struct buf *b, int64_t v);                  /** Appends in decimal. */
 void buf_u64(struct buf *b, uint64_t v);                 /** Appends in decimal. */
+/** Appends formatted text, all of it or, at the limit, nothing. */
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** Drops @n bytes at the front (memmove). */
 void buf_consume(struct buf *b, size_t n);

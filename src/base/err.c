@@ -112,7 +112,7 @@ int err_from_http(int http, const char *reason)
     const size_t n = sizeof(all) / sizeof(all[0]);
 
     if (http == 500)
-        return ERR_INTERNAL; /* several codes share it; a peer's details are not ours */
+        return ERR_INTERNAL; /* the other codes with this status tell of causes on this side */
     for (size_t i = 0; i < n; i++)
         if (all[i].http == http && reason && strcmp(all[i].reason, reason) == 0)
             return all[i].code;

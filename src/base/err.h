@@ -61,7 +61,8 @@ int err_set(struct err *err, int code, const char *file, int line, const char *f
 int err_wrap(struct err *err, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /** The HTTP status for @code; 500 for unknown codes. */
 int err_http_status(int code);
-/** The reason of an API Status for @code ("NotFound"); static storage; "InternalError" if unknown. */
+/** The reason of an API Status for @code ("NotFound"); static; "InternalError" if unknown. */
 const char *err_reason(int code);
-/** The code whose Status reason is @reason and HTTP status @http; ERR_INTERNAL if none fits. */
+/** The code of a peer's answer: with HTTP status @http and Status reason @reason (may be NULL),
+ *  else the first with that status ("Gone" is ERR_EXPIRED); ERR_INTERNAL if none fits. */
 int err_from_http(int http, const char *reason);

@@ -13,10 +13,10 @@ struct queue; /* opaque: many producers, one consumer, FIFO of pointers */
 struct queue *queue_new(size_t items_max);
 /** Frees the queue, not what is in it; NULL is a no-op. Returns NULL. */
 struct queue *queue_free(struct queue *q);
-/** Appends @item; false when full or closed. Never blocks. */
+/** Appends @item (not NULL); false when full or closed. Never blocks. */
 MUST_USE bool queue_push(struct queue *q, void *item);
-/** Takes the oldest; waits up to @timeout_ms (-1: for ever, 0: not at all); NULL on timeout, or when
- *  closed and empty. */
+/** Takes the oldest; waits up to @timeout_ms (-1: for ever, 0: not at all); NULL on timeout, or
+ *  when closed and empty. */
 void *queue_pop(struct queue *q, int64_t timeout_ms);
 /** Takes up to @n items without waiting; returns how many. */
 size_t queue_pop_many(struct queue *q, void **ret_items, size_t n);
@@ -34,10 +34,10 @@ void cell_set(struct cell *c, void *value);
 void *cell_get(struct cell *c);
 
 struct mutex; /* opaque; for base/, and for structures that document why they need it */
-struct mutex *mutex_new(void);
-struct mutex *mutex_free(struct mutex *m);
-void mutex_lock(struct mutex *m);
-void mutex_unlock(struct mutex *m);
+struct mutex *mutex_new(void);                /** An unlocked mutex. The caller frees it. */
+struct mutex *mutex_free(struct mutex *m);    /** NULL is a no-op. Returns NULL. */
+void mutex_lock(struct mutex *m);             /** Waits for @m and takes it; not recursive. */
+void mutex_unlock(struct mutex *m);           /** Gives @m back; by the thread that took it. */
 
 struct thread; /* a named thread running @fn(@arg) once */
 /** Starts it; aborts if the system has no thread left. */

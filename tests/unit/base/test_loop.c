@@ -2,7 +2,7 @@
 #include "base/loop.h"
 #include "base/queue.h"
 #include "base/vec.h"
-#include "test.h"
+#include "aborts.h"
 #include <assert.h>
 #include <pthread.h>
 #include <uv.h>
@@ -292,6 +292,43 @@ static void test_uv_handles_keep_it_running(void **state)
     l = loop_free(l);
 }
 
+static void hold(void *arg)
+{
+    loop_hold(arg, true);
+}
+
+static void on_foreign_thread(struct timer *t)
+{
+    struct thread *other = thread_start("other", hold, t->loop);
+
+    other = thread_join(other);
+}
+
+static void run_with_foreign_call(void *arg)
+{
+    struct loop *l = loop_new("test");
+    struct timer t;
+
+    timer_init(&t, l, on_foreign_thread);
+    timer_start(&t, 0, 0);
+    loop_run(l);
+}
+
+static void free_with_live_handle(void *arg)
+{
+    struct loop *l = loop_new("test");
+    uv_idle_t idle;
+
+    if (uv_idle_init(loop_uv(l), &idle) == 0)
+        (void)loop_free(l);
+}
+
+static void test_misuse_aborts(void **state)
+{
+    assert_true(aborts(run_with_foreign_call, NULL));
+    assert_true(aborts(free_with_live_handle, NULL));
+}
+
 static void test_clock_and_random(void **state)
 {
     struct loop *l = loop_new("test");
@@ -305,6 +342,7 @@ static void test_clock_and_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_misuse_aborts), /* first: TSan forks only while there is one thread */
         cmocka_unit_test(test_timers_fire_in_order),
         cmocka_unit_test(test_periodic_timer),
         cmocka_unit_test(test_zero_delay_does_not_starve),

@@ -1,7 +1,6 @@
 /* test_loop_sim.c - simulated loops: virtual time, order, reproducibility. */
 #include "base/loop.h"
-#include "test.h"
-#include <assert.h>
+#include "aborts.h"
 
 struct trace {
     char text[256];
@@ -219,6 +218,32 @@ static void test_freed_loop_is_silent(void **state)
     s = sim_free(s);
 }
 
+static void hold(void *arg)
+{
+    loop_hold(arg, true);
+}
+
+static void touch_other_loop(void *arg)
+{
+    struct sim *s = sim_new(4);
+    struct loop *a = sim_loop(s, "a"), *b = sim_loop(s, "b");
+
+    loop_hold(b, true); /* fine outside of callbacks */
+    loop_post(a, hold, a);
+    (void)sim_step(s); /* fine: its own */
+    if (arg)
+        loop_post(a, hold, b);
+    (void)sim_step(s);
+    s = sim_free(s);
+}
+
+/* State of one loop touched from a callback of another would be a race in production. */
+static void test_touching_another_loop_aborts(void **state)
+{
+    assert_false(aborts(touch_other_loop, NULL));
+    assert_true(aborts(touch_other_loop, "do it"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_work_takes_virtual_time),
         cmocka_unit_test(test_loop_run_steps_the_sim),
         cmocka_unit_test(test_freed_loop_is_silent),
+        cmocka_unit_test(test_touching_another_loop_aborts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* test_mem.c - arenas and plain allocation. */
-#include "test.h"
+#include "aborts.h"
 
 static void test_arena_gives_zeroed_aligned_memory(void **state)
 {
@@ -92,6 +92,34 @@ static void test_plain_allocation(void **state)
     free(kept);
 }
 
+static void calloc_overflow(void *arg)
+{
+    struct arena a = {0};
+
+    (void)arena_calloc(&a, *(volatile size_t *)arg / 2, 3);
+}
+
+static void alloc_too_much(void *arg)
+{
+    struct arena a = {0};
+
+    (void)arena_alloc(&a, *(volatile size_t *)arg - 8);
+}
+
+static void copy_too_much(void *arg)
+{
+    (void)xmemdupz("", *(volatile size_t *)arg);
+}
+
+static void test_impossible_sizes_abort(void **state)
+{
+    size_t huge = SIZE_MAX; /* read as volatile: a constant would not compile */
+
+    assert_true(aborts(calloc_overflow, &huge));
+    assert_true(aborts(alloc_too_much, &huge));
+    assert_true(aborts(copy_too_much, &huge));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +129,7 @@ int main(void)
         cmocka_unit_test(test_arena_grow_copies_and_zeroes),
         cmocka_unit_test(test_arena_is_usable_after_deinit),
         cmocka_unit_test(test_plain_allocation),
+        cmocka_unit_test(test_impossible_sizes_abort),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
