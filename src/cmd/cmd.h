@@ -1,0 +1,16 @@
+/* cmd.h - the subcommands of skiff: one file each, one line in the table of main.c.
+ * Layer: cmd. Threads: main thread. */
+#pragma once
+#include "base/err.h"
+
+struct command {
+    const char *name;    /* "server" */
+    const char *summary; /* one line of `skiff --help` */
+    /* @argv[0] is the subcommand's name. Returns the exit status. */
+    int (*run)(int argc, char **argv);
+};
+/* Each in its own file. */
+int cmd_server(int argc, char **argv);  /** All components in one process. */
+int cmd_check(int argc, char **argv);   /** What this machine lacks, and what to do about it. */
+int cmd_version(int argc, char **argv); /** Prints version and build. */
+int cmd_kubectl(int argc, char **argv); /** The command-line client. */

@@ -1,0 +1,86 @@
+/* controller.h - what a controller is: what it watches, and a pure plan.
+ *
+ * One shared driver (driver.c) does everything else for all of them: informers, work queue, waiting until the
+ * caches have seen what the last plan wrote (so a plan never works on a state from before its
+ * own writes), executing plans, back-off, events. plan() is pure and level-triggered: it looks at the view and says
+ * what to do now; a lost or doubled event is harmless, and the same view gives the same plan.
+ *
+ * A new controller is one file that defines a `const struct controller`, and one line in table.c.
+ *
+ * Layer: controller. Threads: the manager's loop.
+ */
+#pragma once
+#include "client/events.h"
+#include "client/informer.h"
+
+struct view { /* the cluster as the informers know it now; read-only */
+    struct driver *driver;
+    int64_t now_ns;        /* wall clock */
+    struct arena *arena;   /* for what the plan makes */
+    struct str ca_pem;
+    uint32_t node_monitor_grace_ms;
+};
+/** The object (borrowed for the plan), or NULL. @res must be among the controller's watches. */
+struct object *view_find(const struct view *v, const struct resource *res, struct str ns,
+                         struct str name);
+/* for (struct object *o = view_first(v, res, ns, &it); o; o = informer_next(&it)) */
+/** Begins to walk the objects of @res in @ns (empty: all). */
+struct object *view_first(const struct view *v, const struct resource *res, struct str ns,
+                          struct informer_iter *it);
+/** When @o was last changed as far as this process saw it, loop milliseconds ago; for heartbeats. */
+uint64_t view_age_ms(const struct view *v, const struct object *o);
+
+enum plan_op_kind { PLAN_CREATE, PLAN_UPDATE, PLAN_UPDATE_STATUS, PLAN_PATCH, PLAN_DELETE };
+struct plan_op {
+    enum plan_op_kind kind;
+    const struct resource *res;
+    struct str ns, name;
+    const void *obj;           /* CREATE, UPDATE, UPDATE_STATUS: a struct of res->type */
+    const char *sub;           /* UPDATE: e.g. "finalize"; NULL: none */
+    const char *patch_type;    /* PATCH */
+    struct str patch;
+    struct str uid;            /* DELETE: precondition; STR_NULL: none */
+    const char *propagation;   /* DELETE: or NULL */
+    int64_t grace_sec_plus1;   /* DELETE */
+    bool ignore_exists, ignore_missing; /* these outcomes are fine */
+    /* Events about the outcome; reason NULL: none. %s-free texts; "{name}" stands for the object's name and
+     * "{error}" for the failure. */
+    const struct object *event_on;
+    const char *ok_reason, *ok_text;   /* Normal */
+    const char *fail_reason, *fail_text; /* Warning */
+};
+struct plan { /* what to do, in order; ops of one batch number run in parallel (slow start: 1, 2, 4, ...) */
+    struct arena *arena;
+    struct plan_op *ops;
+    unsigned *batches;
+    size_t n, cap;
+    unsigned batch;            /* of the ops added from now on */
+    uint64_t requeue_ms;       /* plan again after this; 0: only when something changes */
+};
+/** Adds @op to the current batch. */
+void plan_add(struct plan *p, const struct plan_op *op);
+/** Ops added from now on run after all before them have ended well. */
+void plan_barrier(struct plan *p);
+/** Plans again after @ms at the latest. */
+void plan_requeue(struct plan *p, uint64_t ms);
+/** Records an Event about @o. */
+void plan_event(struct plan *p, const struct object *o, const char *type, const char *reason,
+                const char *fmt, ...) PRINTF_LIKE(5, 6);
+
+struct watch_rule { /* changes of @res enqueue keys */
+    const struct resource *res;
+    /* Calls add(arg, key) for each key that @o (new or old state) concerns. NULL: "namespace/name" of @o. */
+    void (*keys)(const struct view *v, const struct object *o, void (*add)(void *arg, struct str key),
+                 void *arg);
+};
+struct controller {
+    const char *name;                  /* "replicaset", in logs */
+    const char *identity;              /* "replicaset-controller": its service account in kube-system */
+    const char *event_component;       /* "replicaset-controller" */
+    const struct watch_rule *watches;  /* ended by a NULL res; the first is the controller's own kind */
+    /* Decides what the thing named @key needs now. An error is retried with back-off. */
+    int (*plan)(const struct view *v, struct str key, struct plan *plan, struct err *err);
+    uint32_t resync_ms;                /* plan all keys again this often; 0: never */
+};
+/** All controllers, ended by NULL (table.c). */
+extern const struct controller *const controllers_table[];
