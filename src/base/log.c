@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 #define LINE_MAX_BYTES 16384u
-#define TEXT_ON_STACK 1024
+#define TEXT_ON_STACK  1024
 
 static _Atomic int min_level = LOG_LEVEL_INFO; /* the one setting of the process */
 

@@ -240,8 +240,8 @@ struct loop *loop_new(const char *name)
     };
     struct loop_uv *u = xnew(struct loop_uv);
 
-    u->base = (struct loop){
-        .ops = &ops, .name = name, .clock = clock_real(), .random = random_kernel()};
+    u->base =
+        (struct loop){.ops = &ops, .name = name, .clock = clock_real(), .random = random_kernel()};
     must(uv_loop_init(&u->uv), "loop");
     must(uv_mutex_init(&u->mutex), "mutex");
     must(uv_timer_init(&u->uv, &u->timer), "timer");

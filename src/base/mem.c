@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Under ASan every allocation is a block of its own, so that it sees overflows. */
 #if defined(__SANITIZE_ADDRESS__)
 #define ARENA_BLOCK_EACH true
 #elif defined(__has_feature)
@@ -13,10 +14,11 @@
 #endif
 #endif
 #ifndef ARENA_BLOCK_EACH
-#define ARENA_BLOCK_EACH false /* true: every allocation is its own block, so ASan sees overflows */
+#define ARENA_BLOCK_EACH false
 #endif
 
-#define BLOCK_MIN_BYTES 4064u /* with both headers just below a page, so that malloc wastes none */
+/* With both headers just below a page, so that malloc wastes none. */
+#define BLOCK_MIN_BYTES 4064u
 #define BLOCK_MAX_BYTES 65504u
 
 struct arena_block {

@@ -14,8 +14,8 @@
 #include "base/omap.h"
 #include "base/ref.h"
 
-#define FAN   32u
-#define SMALL (FAN / 4)
+#define FAN       32u
+#define SMALL     (FAN / 4)
 #define DEPTH_MAX ARRAY_LEN(((struct omap_iter *)0)->path)
 
 struct omap_node {

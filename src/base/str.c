@@ -28,8 +28,7 @@ bool str_ieq(struct str a, struct str b)
 
 bool str_has_prefix(struct str s, struct str prefix)
 {
-    return prefix.len == 0 ||
-           (s.len >= prefix.len && memcmp(s.p, prefix.p, prefix.len) == 0);
+    return prefix.len == 0 || (s.len >= prefix.len && memcmp(s.p, prefix.p, prefix.len) == 0);
 }
 
 bool str_has_suffix(struct str s, struct str suffix)

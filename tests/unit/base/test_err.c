@@ -75,9 +75,9 @@ static void test_http(void **state)
     assert_int_equal(err_from_http(400, "BadRequest"), ERR_BAD_REQUEST);
     assert_int_equal(err_from_http(500, "InternalError"), ERR_INTERNAL);
     assert_int_equal(err_from_http(418, "Teapot"), ERR_INTERNAL);
-#define X(name, num, http, reason)                               \
-    assert_int_equal(ERR_##name, -(num));                        \
-    assert_int_equal(err_http_status(ERR_##name), (http));       \
+#define X(name, num, http, reason)                                                                 \
+    assert_int_equal(ERR_##name, -(num));                                                          \
+    assert_int_equal(err_http_status(ERR_##name), (http));                                         \
     assert_string_equal(err_reason(ERR_##name), (reason));
     ERR_CODES(X)
 #undef X

@@ -36,8 +36,8 @@ static void test_one_line(void **state)
 
     LOG_INFO("server", "listening port=%d", 6443);
     capture_end(saved, fds[0], &out);
-    assert_int_equal(sscanf(buf_cstr(&out), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &y, &mo, &d, &h,
-                            &mi, &s, &ms, &end),
+    assert_int_equal(sscanf(buf_cstr(&out), "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &y, &mo, &d, &h, &mi,
+                            &s, &ms, &end),
                      7);
     assert_int_equal(end, 24);
     assert_in_range(y, 2020, 9999);

@@ -1,6 +1,6 @@
 /* test_loop_sim.c - simulated loops: virtual time, order, reproducibility. */
-#include "base/loop.h"
 #include "aborts.h"
+#include "base/loop.h"
 
 struct trace {
     char text[256];
@@ -81,6 +81,58 @@ static void test_run_for_stops_at_its_end(void **state)
     sim_run_for(s, 1000);
     assert_int_equal(loop_now_ms(l), 1040);
     assert_false(sim_step(s));
+    s = sim_free(s);
+}
+
+struct ordered { /* a timer that knows what must have fired before it */
+    struct timer timer;
+    uint64_t *last_due_ms, *last_start;
+    size_t *n_fired;
+};
+
+static void on_ordered(struct timer *t)
+{
+    struct ordered *o = container_of(t, struct ordered, timer);
+
+    assert_int_equal(loop_now_ms(t->loop), t->due_ms);
+    assert_true(t->due_ms > *o->last_due_ms ||
+                (t->due_ms == *o->last_due_ms && t->start > *o->last_start));
+    *o->last_due_ms = t->due_ms;
+    *o->last_start = t->start;
+    ++*o->n_fired;
+}
+
+static void test_many_timers_fire_in_order(void **state)
+{
+    enum { N = 300 };
+    struct sim *s = sim_new(1);
+    struct loop *l = sim_loop(s, "a");
+    struct ordered *o = xcalloc(N, sizeof(*o));
+    uint64_t last_due_ms = 0, last_start = 0;
+    size_t n_fired = 0, n_active = 0;
+    struct random_seeded r;
+
+    random_seeded_init(&r, 11);
+    for (size_t i = 0; i < N; i++) {
+        o[i] = (struct ordered){
+            .last_due_ms = &last_due_ms, .last_start = &last_start, .n_fired = &n_fired};
+        timer_init(&o[i].timer, l, on_ordered);
+    }
+    for (int op = 0; op < 20000; op++) {
+        struct timer *t = &o[random_below(&r.base, N)].timer;
+
+        if (random_below(&r.base, 3) == 0)
+            timer_stop(t);
+        else
+            timer_start(t, 1 + random_below(&r.base, 60), 0);
+    }
+    for (size_t i = 0; i < N; i++)
+        n_active += timer_active(&o[i].timer);
+    assert_in_range(n_active, N / 2, N);
+    while (sim_step(s))
+        ;
+    assert_int_equal(n_fired, n_active);
+    free(o);
     s = sim_free(s);
 }
 
@@ -249,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_time_is_virtual),
         cmocka_unit_test(test_run_for_stops_at_its_end),
+        cmocka_unit_test(test_many_timers_fire_in_order),
         cmocka_unit_test(test_seed_decides_and_order_within_a_loop_holds),
         cmocka_unit_test(test_work_takes_virtual_time),
         cmocka_unit_test(test_loop_run_steps_the_sim),

@@ -136,16 +136,15 @@ static void check(const struct omap *m, const struct model *model, struct random
 
 static void check_prefixes(const struct omap *m, const struct model *model)
 {
-    static const char *const prefixes[] = {"", "/", "/a", "/b/", "/c/0", "/d/012", "/g/02999",
-                                           "/z", "0", "/a/00000", "/a/000000"};
+    static const char *const prefixes[] = {"",         "/",  "/a", "/b/",      "/c/0",     "/d/012",
+                                           "/g/02999", "/z", "0",  "/a/00000", "/a/000000"};
     char text[24];
 
     for (size_t p = 0; p < ARRAY_LEN(prefixes); p++) {
         size_t want = 0;
 
         for (size_t i = 0; i < KEYS; i++)
-            want += model->version[i] &&
-                    str_has_prefix(key_text(i, text), str_from(prefixes[p]));
+            want += model->version[i] && str_has_prefix(key_text(i, text), str_from(prefixes[p]));
         assert_int_equal(omap_count_prefix(m, str_from(prefixes[p])), want);
     }
 }

@@ -81,8 +81,10 @@ static void test_uuid_form(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_seed_decides_the_stream), cmocka_unit_test(test_known_answers),
-        cmocka_unit_test(test_below_is_uniform),        cmocka_unit_test(test_unit_is_below_one),
+        cmocka_unit_test(test_seed_decides_the_stream),
+        cmocka_unit_test(test_known_answers),
+        cmocka_unit_test(test_below_is_uniform),
+        cmocka_unit_test(test_unit_is_below_one),
         cmocka_unit_test(test_uuid_form),
     };
 

@@ -54,8 +54,16 @@ static void test_cut_and_trim(void **state)
 
 static void test_numbers(void **state)
 {
-    static const char *const bad[] = {"", "-", "+1", " 1", "1 ", "0x1", "1.0", "--1",
-                                      "9223372036854775808", "-9223372036854775809",
+    static const char *const bad[] = {"",
+                                      "-",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "0x1",
+                                      "1.0",
+                                      "--1",
+                                      "9223372036854775808",
+                                      "-9223372036854775809",
                                       "99999999999999999999999"};
     int64_t i = 42;
     uint64_t u = 42;
