@@ -161,7 +161,7 @@ static void clone_string(struct arena *a, struct doc *d, bool copy_strings)
         d->s = str_dup(a, d->s);
 }
 
-/* Gives the shallow copy @d arrays of its own and pushes those of its children that need the same. */
+/* Gives the shallow copy @d arrays of its own and pushes those children that need the same. */
 static void clone_children(struct arena *a, struct doc *d, bool copy_strings, doc_stack *todo)
 {
     if (d->n == 0) {

@@ -164,7 +164,7 @@ void duration_write(struct buf *out, int64_t ns)
     }
 }
 
-/* An age below @below seconds is shown in @unit_sec, with the rest in @rest_sec if that is not 0. */
+/* An age below @below_sec is shown in @unit, with the rest in @rest if that is not 0. */
 static const struct age_form {
     int64_t below_sec;
     int64_t unit_sec, rest_sec;

@@ -1,5 +1,6 @@
 /* json_write.c - the JSON writer. */
 #include "base/vec.h"
+#include "codec/decimal.h"
 #include "codec/json.h"
 #include "codec/utf8.h"
 #include <math.h>
@@ -78,42 +79,6 @@ void json_write_string(struct buf *out, struct str s)
     buf_putc(out, '"');
 }
 
-/* The shortest scientific form of @d, finite, that reads back as @d. Returns its length. */
-static int shortest(double d, char *text, size_t size)
-{
-    /* Fifteen digits find every shorter form of a normal number; the others have fewer. */
-    int digits = fabs(d) < 0x1p-1022 ? 1 : 15;
-    int n;
-
-    do {
-        n = snprintf(text, size, "%.*e", digits - 1, d);
-    } while (++digits <= 17 && strtod(text, NULL) != d);
-    return n;
-}
-
-struct decimal { /* 0.d1d2d3... * 10^point */
-    char digits[20];
-    int n;
-    int point;
-    bool negative;
-};
-
-static void to_decimal(double d, struct decimal *dec)
-{
-    char text[40];
-    int n = shortest(d, text, sizeof(text));
-    int i = 0;
-
-    dec->n = 0;
-    dec->negative = text[0] == '-';
-    for (i = dec->negative; i < n && text[i] != 'e'; i++)
-        if (text[i] != '.')
-            dec->digits[dec->n++] = text[i];
-    dec->point = (int)strtol(text + i + 1, NULL, 10) + 1;
-    while (dec->n > 1 && dec->digits[dec->n - 1] == '0')
-        dec->n--;
-}
-
 static void write_exponent(struct buf *out, const struct decimal *dec)
 {
     buf_putc(out, dec->digits[0]);
@@ -152,7 +117,7 @@ void json_write_double(struct buf *out, double d)
         buf_puts(out, signbit(d) ? "-0" : "0");
         return;
     }
-    to_decimal(d, &dec);
+    decimal_from_double(d, false, &dec);
     if (dec.negative)
         buf_putc(out, '-');
     if (fabs(d) < 1e-6 || fabs(d) >= 1e21)
@@ -257,7 +222,7 @@ struct str json_to_str(struct arena *a, const struct doc *d)
     return str_dup(a, buf_view(&b));
 }
 
-/* Ranges above ASCII that Go's %q escapes: controls, formats, spaces, private use, non-characters. */
+/* What Go's %q escapes above ASCII: controls, formats, spaces, private use, non-characters. */
 static bool is_printable(uint32_t cp)
 {
     static const uint32_t ranges[][2] = {

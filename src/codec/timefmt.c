@@ -259,8 +259,9 @@ struct str time_str(struct arena *a, struct time_value t)
 struct time_value time_from_ns(int64_t wall_ns)
 {
     int64_t sec = floor_div(wall_ns, NS_PER_SEC);
+    int32_t nsec = (int32_t)(wall_ns - sec * NS_PER_SEC);
 
-    return (struct time_value){.sec = sec, .nsec = (int32_t)(wall_ns - sec * NS_PER_SEC), .set = true};
+    return (struct time_value){.sec = sec, .nsec = nsec, .set = true};
 }
 
 int64_t time_ns(struct time_value t)
