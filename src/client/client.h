@@ -90,6 +90,6 @@ struct client_watch *client_watch(struct client *c, const struct resource *res,
                                   const struct watch_opts *opts); /** Starts a watch; freed by the caller. */
 struct client_watch *client_watch_free(struct client_watch *w);   /** Ends it silently. NULL ok; returns NULL. */
 /** Frees @c when its calls have ended: their callbacks run with ERR_CANCELED first. */
-struct client *client_free(struct client *c);
+struct client *client_free(struct client *c); /* returns NULL */
 /** Cancels every call in flight: callbacks follow on the loop with ERR_CANCELED. */
 void client_cancel_all(struct client *c);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* control.c - controllers and scheduler of `skiff server`: one loop, one thread. */
+#include "base/mem.h"
+#include "client/client_inproc.h"
+#include "cmd/server.h"
+#include "controller/manager.h"
+#include "scheduler/scheduler.h"
+
+struct control {
+    const struct server_config *config;
+    const struct pki *pki;
+    struct apiserver *as;
+    struct worker *worker;
+    struct controllers *controllers;
+    struct client *scheduler_client;
+    struct scheduler *scheduler;
+};
+
+static const char *const no_groups[] = {NULL};
+
+static struct client *client_for(void *arg, struct loop *loop, const char *user,
+                                 const char *const *groups)
+{
+    struct control *c = arg;
+
+    return client_inproc_new(c->as, loop, user, groups);
+}
+
+static void setup(void *arg)
+{
+    struct control *c = arg;
+    struct loop *loop = worker_loop(c->worker);
+    struct controllers_opts opts = {.loop = loop,
+                                    .client_for = client_for,
+                                    .arg = c,
+                                    .ca_pem = c->pki->ca_cert,
+                                    .identity = c->config->node_name};
+
+    if (server_enabled(c->config, "controller-manager"))
+        c->controllers = controllers_new(&opts);
+    if (server_enabled(c->config, "scheduler")) {
+        c->scheduler_client = client_inproc_new(c->as, loop, "system:kube-scheduler", no_groups);
+        c->scheduler = scheduler_new(c->scheduler_client);
+    }
+}
+
+static void teardown(void *arg)
+{
+    struct control *c = arg;
+
+    c->scheduler = scheduler_free(c->scheduler);
+    if (c->scheduler_client)
+        c->scheduler_client = client_free(c->scheduler_client);
+    c->controllers = controllers_free(c->controllers);
+}
+
+struct control *control_start(const struct server_config *config, const struct pki *pki,
+                              struct apiserver *as)
+{
+    struct control *c = xnew(struct control);
+
+    c->config = config;
+    c->pki = pki;
+    c->as = as;
+    c->worker = worker_start("control", setup, teardown, c);
+    return c;
+}
+
+struct control *control_stop(struct control *c)
+{
+    if (!c)
+        return NULL;
+    c->worker = worker_stop(c->worker);
+    free(c);
+    return NULL;
+}

@@ -1,0 +1,38 @@
+/* server.h - the parts of `skiff server`, wired in server.c and node.c.
+ * Layer: cmd. Threads: each part has its own loop and thread. */
+#pragma once
+#include "apiserver/apiserver.h"
+#include "base/loop.h"
+#include "cmd/pki.h"
+
+struct server_config { /* flags of `skiff server`, resolved */
+    const char *data_dir, *run_dir;
+    const char *bind_address, *advertise_address;
+    int64_t secure_port, kubelet_port;
+    const char *service_cidr, *pod_cidr, *service_ip, *dns_ip, *cluster_domain;
+    const char *node_name, *node_ip;
+    const char *disable; /* "kubelet,proxy,dns" */
+    const char *runtime_endpoint, *token_file, *log_level, *resolv_conf;
+    bool anonymous_auth;
+};
+/** True unless @part is named in @c->disable. */
+bool server_enabled(const struct server_config *c, const char *part);
+
+struct node; /* containerd, kubelet, proxy and DNS on a loop and thread of their own */
+/** Starts the node's parts against @as. ERR_* with what is missing; nothing runs then. */
+MUST_USE int node_start(const struct server_config *c, const struct pki *pki,
+                        struct apiserver *as, struct node **ret_n, struct err *err);
+/** Stops the parts; containers go on running. NULL is a no-op; returns NULL. Blocks. */
+struct node *node_stop(struct node *n);
+
+struct control; /* controllers and scheduler on a loop and thread of their own */
+struct control *control_start(const struct server_config *c, const struct pki *pki,
+                              struct apiserver *as); /** Starts them. */
+struct control *control_stop(struct control *c);     /** Blocks. NULL is a no-op; returns NULL. */
+
+struct worker; /* a loop on its own thread */
+/** Starts a thread that runs a loop until worker_stop(). @setup and @teardown run on it. */
+struct worker *worker_start(const char *name, void (*setup)(void *arg), void (*teardown)(void *arg),
+                            void *arg);
+struct loop *worker_loop(struct worker *w);   /** Its loop. */
+struct worker *worker_stop(struct worker *w); /** Runs teardown, ends the thread, frees. Blocks. */
