@@ -61,9 +61,17 @@ enum field_flag {
     FIELD_PATCH_REPLACE = 1 << 5, /* strategic merge: replace as a whole */
     FIELD_PATCH_RETAIN_KEYS = 1 << 6,
     FIELD_STRUCT_ATOMIC = 1 << 7, /* server-side apply: one leaf */
-    FIELD_GATED = 1 << 8,         /* of a feature that is off by default: dropped on decode */
+    FIELD_GATED = 1 << 8,         /* of a feature that is off by default: typed_drop_gated() */
     FIELD_NO_PROTO = 1 << 9,      /* has no protobuf form */
     FIELD_UNION = 1 << 10,        /* exactly one of the type's union members may be set */
+    FIELD_NULLABLE = 1 << 11,     /* absent and zero differ ("ptr"), also where the C member is embedded */
+};
+enum raw_form { /* of FIELD_RAW: its protobuf message */
+    RAW_JSON,              /* {1: the JSON text} */
+    RAW_EMPTY,             /* {} */
+    RAW_SCHEMA_OR_ARRAY,   /* {1: a JSONSchemaProps, or repeated 2: JSONSchemaProps} */
+    RAW_SCHEMA_OR_BOOL,    /* {1: whether allowed, 2: a JSONSchemaProps} */
+    RAW_SCHEMA_OR_STRINGS, /* {1: a JSONSchemaProps, or repeated 2: string} */
 };
 enum list_type { LIST_UNSET, LIST_ATOMIC, LIST_SET, LIST_MAP };
 
@@ -92,8 +100,9 @@ struct field {
     uint16_t inline_number2; /* protobuf: a message within that one holds it; 0: none */
     uint8_t kind, card;     /* enum field_kind, enum field_card (of the elements for lists and maps) */
     uint8_t list_type;      /* enum list_type */
+    uint8_t raw_form;       /* enum raw_form, of FIELD_RAW */
     uint16_t flags;
-    const struct type *type;          /* of FIELD_MESSAGE */
+    const struct type *type;          /* of FIELD_MESSAGE; of RAW_SCHEMA_*: JSONSchemaProps */
     const struct enum_def *values;    /* known values of a string, or NULL */
     const char *const *map_keys;      /* of LIST_MAP, NULL-terminated */
     const char *patch_key;            /* of FIELD_PATCH_MERGE, or NULL */

@@ -11,12 +11,14 @@
 
 /**
  * Fills *@obj (zeroed by the caller, type->size bytes) from @doc. Unknown members are passed over; null is
- * absent; gated fields are dropped. Strings are views into the document.
+ * absent; a list or map that is present but empty has a non-NULL v. Strings are views into the document.
  * ERR_BAD_REQUEST with Go's text: "json: cannot unmarshal string into Go struct field
  * DeploymentSpec.spec.replicas of type int32".
  */
 MUST_USE int typed_from_doc(const struct type *type, const struct doc *doc, struct arena *a,
                             void *obj, struct err *err);
+/** Makes the fields of features that are off by default absent, in @obj and below. */
+void typed_drop_gated(const struct type *type, void *obj);
 /** The struct as a document: empty fields left out as upstream does. Views into @obj. */
 struct doc typed_to_doc(const struct type *type, const void *obj, struct arena *a);
 /** Parses @json and fills a new struct in @a. Errors of json_parse() and typed_from_doc(). */

@@ -1,0 +1,49 @@
+/* typed_internal.h - what the walkers of C structs share. Internal to schema.
+ *
+ * The walkers recurse over types. Nesting that a peer drives - JSONSchemaProps is the one type that
+ * holds itself - is refused beyond TYPED_DEPTH_MAX when a struct is decoded, so every later walk is
+ * bounded too.
+ *
+ * Layer: schema. Threads: any.
+ */
+#pragma once
+#include "schema/typed.h"
+
+enum { TYPED_DEPTH_MAX = 128 };
+
+/* An entry of a map: the key, then the value; every value's alignment is at most the key's size. */
+enum { MAP_VALUE_OFFSET = sizeof(struct str) };
+static inline size_t map_entry_size(const struct field *f)
+{
+    size_t value = f->card == CARD_MAP_LIST ? sizeof(struct any_list) : field_elem_size(f);
+
+    return MAP_VALUE_OFFSET + (value + 7) / 8 * 8;
+}
+static inline void *map_value(const struct field *f, const void *v, size_t i)
+{
+    return (char *)v + i * map_entry_size(f) + MAP_VALUE_OFFSET;
+}
+static inline struct str map_key(const struct field *f, const void *v, size_t i)
+{
+    return *(const struct str *)(const void *)((const char *)v + i * map_entry_size(f));
+}
+static inline void *list_elem(const struct field *f, const void *v, size_t i)
+{
+    return (char *)v + i * field_elem_size(f);
+}
+/* Whether the writers show field @f of @obj. */
+static inline bool field_written(const struct field *f, const void *obj)
+{
+    return (f->flags & FIELD_ALWAYS) || !typed_field_empty(f, obj);
+}
+/* The first instant of year 1, upstream's zero time, counts as absent. */
+#define TIME_ZERO_SEC (-62135596800LL)
+#define TIME_MAX_SEC 253402300799LL
+
+void field_clear(const struct field *f, void *obj); /** Makes the member of @f absent. */
+/** Sorts the @n entries of a map of @f by key; of equal keys the last stays. Returns how many stay. */
+size_t map_sort(const struct field *f, void *v, size_t n);
+/** As typed_from_doc(), but strings outside of @stable and raw documents are copied into @a, so that the
+ *  document need not live on. */
+MUST_USE int typed_from_doc_copy(const struct type *type, const struct doc *doc, struct str stable,
+                                 struct arena *a, void *obj, struct err *err);
