@@ -7,6 +7,7 @@ struct event_recorder;
 struct event_recorder *event_recorder_new(struct client *c, const char *component, const char *host);
 struct event_recorder *event_recorder_free(struct event_recorder *r); /** NULL is a no-op. Returns NULL. */
 struct event_target { /* what an Event is about; copied */
+    const struct resource *res;     /* gives the API version; else api_version does */
     const char *api_version, *kind;
     struct str ns, name, uid, resource_version, field_path;
 };

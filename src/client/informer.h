@@ -34,10 +34,10 @@ void informers_on_synced(struct informers *f, void (*fn)(void *arg), void *arg);
 struct object *informer_find(const struct informer *i, struct str ns, struct str name);
 /** All objects by store key order; borrowed, do not change during iteration (handlers run from the loop). */
 const struct omap *informer_objects(const struct informer *i);
-/* for (struct object *o = informer_first(i, ns, &it); o; o = informer_next(ns, &it)) ... */
+/* for (struct object *o = informer_first(i, ns, &it); o; o = informer_next(&it)) ... */
 struct informer_iter {
     struct omap_iter it;
-    struct str prefix;
+    struct str ns; /* borrowed from the caller */
 };
 /** Begins to walk the objects of @ns (empty: all). */
 struct object *informer_first(const struct informer *i, struct str ns, struct informer_iter *it);
