@@ -273,8 +273,7 @@ static bool equal_members(const struct doc *a, const struct doc *b, pair_stack *
     sa = sorted_members(a, i);
     sb = sorted_members(b, i);
     for (uint32_t k = 0; k < a->n - i; k++)
-        if (!str_eq(sa[k]->key, sb[k]->key) ||
-            !equal_shallow(&sa[k]->value, &sb[k]->value, todo))
+        if (!str_eq(sa[k]->key, sb[k]->key) || !equal_shallow(&sa[k]->value, &sb[k]->value, todo))
             return false;
     return true;
 }

@@ -5,14 +5,11 @@ static const struct unit {
     struct str name;
     int64_t ns;
 } units[] = {
-    {STR_INIT("ns"), 1},
-    {STR_INIT("us"), 1000},
+    {STR_INIT("ns"), 1},           {STR_INIT("us"), 1000},
     {STR_INIT("\xc2\xb5s"), 1000}, /* U+00B5, the micro sign */
     {STR_INIT("\xce\xbcs"), 1000}, /* U+03BC, the Greek letter */
-    {STR_INIT("ms"), 1000000},
-    {STR_INIT("s"), 1000000000},
-    {STR_INIT("m"), 60000000000},
-    {STR_INIT("h"), 3600000000000},
+    {STR_INIT("ms"), 1000000},     {STR_INIT("s"), 1000000000},
+    {STR_INIT("m"), 60000000000},  {STR_INIT("h"), 3600000000000},
 };
 
 static const struct unit *find_unit(struct str name)

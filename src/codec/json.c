@@ -102,7 +102,7 @@ static int check_escape(struct json_reader *j, const char *p, const char **ret_n
     return 0;
 }
 
-struct string_scan { /* a string that was checked but not yet unescaped */
+struct string_scan {         /* a string that was checked but not yet unescaped */
     const char *begin, *end; /* between the quotes */
     bool escaped;
     size_t n_bad; /* bytes that are no UTF-8: each grows to three */

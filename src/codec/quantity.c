@@ -4,12 +4,12 @@
 
 enum {
     NANO_DIGITS = 9,
-    DIGITS_MAX = 160,       /* further digits cannot change the value but by rounding it up */
-    CARRY_DIGITS_MAX = 24,  /* what multiplying by 2^60 may put in front */
-    EXPONENT_MAX = 10000    /* far beyond both ends of the range */
+    DIGITS_MAX = 160,      /* further digits cannot change the value but by rounding it up */
+    CARRY_DIGITS_MAX = 24, /* what multiplying by 2^60 may put in front */
+    EXPONENT_MAX = 10000   /* far beyond both ends of the range */
 };
-#define NANO ((__int128)1000000000)
-#define MILLI ((__int128)1000000)
+#define NANO     ((__int128)1000000000)
+#define MILLI    ((__int128)1000000)
 #define NANO_MAX ((__int128)(((unsigned __int128)1 << 127) - 1))
 
 static const struct suffix {
@@ -159,8 +159,9 @@ int quantity_parse(struct str s, struct quantity *ret_q, struct err *err)
     read_digits(s, &i, &n);
     len = suffix_len(s, i);
     if (s.len == 0 || len < 0)
-        return err_new(err, ERR_INVALID, "quantities must match the regular expression "
-                                         "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+        return err_new(err, ERR_INVALID,
+                       "quantities must match the regular expression "
+                       "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
     if (!find_suffix((struct str){s.p + i, (size_t)len}, &format, &exponent))
         return err_new(err, ERR_INVALID, "unable to parse quantity's suffix");
     if (format == QUANTITY_BINARY_SI) {

@@ -59,3 +59,31 @@ size_t utf8_encode(uint32_t cp, char *out)
     out[3] = (char)(uint8_t)(0x80 | (cp & 0x3f));
     return 4;
 }
+
+bool utf8_valid(struct str s)
+{
+    const char *p = s.p, *end = s.p + s.len;
+    uint32_t cp;
+
+    while (p < end) {
+        size_t n = utf8_decode(p, end, &cp);
+
+        if (n == 0)
+            return false;
+        p += n;
+    }
+    return true;
+}
+
+void utf8_append_valid(struct buf *out, struct str s)
+{
+    const char *p = s.p, *end = s.p + s.len;
+    uint32_t cp;
+
+    while (p < end) {
+        size_t n = utf8_decode(p, end, &cp);
+
+        buf_append(out, n ? p : "\xef\xbf\xbd", n ? n : 3);
+        p += n ? n : 1;
+    }
+}

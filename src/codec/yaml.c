@@ -2,6 +2,7 @@
 #include "codec/yaml.h"
 #include "codec/base64.h"
 #include "codec/tree.h"
+#include "codec/utf8.h"
 #include "codec/yaml_scalar.h"
 #include <math.h>
 #include <yaml.h>
@@ -17,7 +18,7 @@ struct anchor {
 struct yaml_frame { /* an open container, beside the tree's frame; [0] is the document */
     struct anchor *anchor;
     size_t nodes_before;
-    unsigned height;   /* of the children so far */
+    unsigned height; /* of the children so far */
     bool object;
     bool value_next;   /* a key was read */
     bool merge_next;   /* that key was << */
@@ -63,8 +64,8 @@ static struct str event_str(const yaml_char_t *p, size_t len)
 static const char *type_tag(enum yaml_type type)
 {
     static const char *const tags[] = {
-        [YAML_STRING] = YAML_STR_TAG, [YAML_NULL] = YAML_NULL_TAG,
-        [YAML_BOOL] = YAML_BOOL_TAG,  [YAML_INT] = YAML_INT_TAG,
+        [YAML_STRING] = YAML_STR_TAG,  [YAML_NULL] = YAML_NULL_TAG,
+        [YAML_BOOL] = YAML_BOOL_TAG,   [YAML_INT] = YAML_INT_TAG,
         [YAML_FLOAT] = YAML_FLOAT_TAG, [YAML_TIMESTAMP] = YAML_TIMESTAMP_TAG,
     };
 
@@ -82,10 +83,13 @@ static const char *short_tag(const char *tag, char *buffer, size_t size)
 
 static int read_binary(struct yaml_reader *y, struct str text, struct yaml_scalar *ret)
 {
+    auto_buf valid = {0};
     struct str bytes;
 
     if (base64_decode(text, y->tree.arena, &bytes, NULL) < 0)
         return err_new(y->err, ERR_PARSE, "yaml: !!binary value contains invalid base64 data");
+    utf8_append_valid(&valid, bytes); /* JSON has no strings of bytes */
+    bytes = str_dup(y->tree.arena, buf_view(&valid));
     *ret = (struct yaml_scalar){YAML_STRING, doc_string(bytes)};
     return 0;
 }
@@ -172,7 +176,9 @@ static int json_value(struct yaml_reader *y, const struct yaml_scalar *s, struct
     }
     if (!isfinite(s->value.d))
         return err_new(y->err, ERR_PARSE, "json: unsupported value: %s",
-                       isnan(s->value.d) ? "NaN" : s->value.d > 0 ? "+Inf" : "-Inf");
+                       isnan(s->value.d) ? "NaN"
+                       : s->value.d > 0  ? "+Inf"
+                                         : "-Inf");
     *ret_v = yaml_float_to_doc(s->value.d);
     return 0;
 }

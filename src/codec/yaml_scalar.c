@@ -13,12 +13,12 @@ static const struct word {
     double number;
     bool truth;
 } words[] = {
-    {STR_INIT("y"), YAML_BOOL, 0, true},         {STR_INIT("n"), YAML_BOOL, 0, false},
-    {STR_INIT("yes"), YAML_BOOL, 0, true},       {STR_INIT("no"), YAML_BOOL, 0, false},
-    {STR_INIT("true"), YAML_BOOL, 0, true},      {STR_INIT("false"), YAML_BOOL, 0, false},
-    {STR_INIT("on"), YAML_BOOL, 0, true},        {STR_INIT("off"), YAML_BOOL, 0, false},
-    {STR_INIT("~"), YAML_NULL, 0, false},        {STR_INIT("null"), YAML_NULL, 0, false},
-    {STR_INIT(".inf"), YAML_FLOAT, INFINITY, 0}, {STR_INIT("+.inf"), YAML_FLOAT, INFINITY, 0},
+    {STR_INIT("y"), YAML_BOOL, 0, true},           {STR_INIT("n"), YAML_BOOL, 0, false},
+    {STR_INIT("yes"), YAML_BOOL, 0, true},         {STR_INIT("no"), YAML_BOOL, 0, false},
+    {STR_INIT("true"), YAML_BOOL, 0, true},        {STR_INIT("false"), YAML_BOOL, 0, false},
+    {STR_INIT("on"), YAML_BOOL, 0, true},          {STR_INIT("off"), YAML_BOOL, 0, false},
+    {STR_INIT("~"), YAML_NULL, 0, false},          {STR_INIT("null"), YAML_NULL, 0, false},
+    {STR_INIT(".inf"), YAML_FLOAT, INFINITY, 0},   {STR_INIT("+.inf"), YAML_FLOAT, INFINITY, 0},
     {STR_INIT("-.inf"), YAML_FLOAT, -INFINITY, 0},
 };
 

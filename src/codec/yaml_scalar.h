@@ -16,7 +16,8 @@ struct yaml_scalar {
     enum yaml_type type;
     struct doc value; /* DOC_DOUBLE for integers beyond int64, and for every YAML_FLOAT */
 };
-/** The type and the value of the plain scalar @text; a string value is @text itself. Threads: any. */
+/** The type and the value of the plain scalar @text; a string value is @text itself. Threads: any.
+ */
 struct yaml_scalar yaml_resolve(struct str text);
 /** True if another reader could take @text for a number of base 60 ("12:30:45"). Threads: any. */
 bool yaml_is_base60(struct str text);

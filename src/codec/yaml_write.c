@@ -119,39 +119,9 @@ static void write_scalar(struct yaml_writer *w, struct str text, yaml_scalar_sty
 {
     yaml_event_t e;
 
-    must(yaml_scalar_event_initialize(&e, NULL, NULL, (const yaml_char_t *)text.p, (int)text.len,
-                                      1, 1, style));
+    must(yaml_scalar_event_initialize(&e, NULL, NULL, (const yaml_char_t *)text.p, (int)text.len, 1,
+                                      1, style));
     emit(w, &e);
-}
-
-/* True if all of @s is UTF-8. */
-static bool is_utf8(struct str s)
-{
-    const char *p = s.p, *end = s.p + s.len;
-    uint32_t cp;
-
-    while (p < end) {
-        size_t n = utf8_decode(p, end, &cp);
-
-        if (n == 0)
-            return false;
-        p += n;
-    }
-    return true;
-}
-
-/* Appends @s with U+FFFD for what is no UTF-8. */
-static void append_clean(struct buf *out, struct str s)
-{
-    const char *p = s.p, *end = s.p + s.len;
-    uint32_t cp;
-
-    while (p < end) {
-        size_t n = utf8_decode(p, end, &cp);
-
-        buf_append(out, n ? p : "\xef\xbf\xbd", n ? n : 3);
-        p += n ? n : 1;
-    }
 }
 
 static void write_string(struct yaml_writer *w, struct str s)
@@ -161,8 +131,8 @@ static void write_string(struct yaml_writer *w, struct str s)
 
     if (!s.p)
         s = STR("");
-    if (!is_utf8(s)) {
-        append_clean(&clean, s);
+    if (!utf8_valid(s)) {
+        utf8_append_valid(&clean, s);
         s = buf_view(&clean);
     }
     if (str_find_char(s, '\n') >= 0)

@@ -1,6 +1,6 @@
 /* fuzz_json.c - whatever the JSON reader takes must survive being written and read again. */
-#include "fuzz.h"
 #include "codec/json.h"
+#include "fuzz.h"
 #include <stdlib.h>
 
 static void check_text(struct str text, const struct doc *d)

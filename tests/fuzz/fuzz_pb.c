@@ -1,6 +1,6 @@
 /* fuzz_pb.c - what the protobuf reader takes must read the same after being written again. */
-#include "fuzz.h"
 #include "codec/pb.h"
+#include "fuzz.h"
 #include <stdlib.h>
 
 static bool same_field(const struct pb_field *a, const struct pb_field *b)

@@ -1,6 +1,6 @@
 /* fuzz_yaml.c - whatever the YAML reader takes must survive being written and read again. */
-#include "fuzz.h"
 #include "codec/yaml.h"
+#include "fuzz.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,6 +1,6 @@
 /* replay.c - runs a fuzz target over every file of the folders given: its corpus as a test. */
-#include "fuzz.h"
 #include "base/buf.h"
+#include "fuzz.h"
 #include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>

@@ -36,7 +36,8 @@ static void test_values_read_and_write_back(void **state)
         {"\"\\u0041\\u00e9\\u20ac\\ud83d\\ude00\"", "\"A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\""},
         {"\"\\ud83d\"", "\"\xef\xbf\xbd\""},
         {"\"\\ud83dx\"", "\"\xef\xbf\xbdx\""},
-        {"\"\\ud83d\\u0041\"", "\"\xef\xbf\xbd" "A\""},
+        {"\"\\ud83d\\u0041\"", "\"\xef\xbf\xbd"
+                               "A\""},
         {"\"\\ude00\\ud83d\\ude00\"", "\"\xef\xbf\xbd\xf0\x9f\x98\x80\""},
         {"\"<a href='x'>&amp;\"", "\"\\u003ca href='x'\\u003e\\u0026amp;\""},
         {"\"\\u2028\\u2029\\u0001\x7f\"", "\"\\u2028\\u2029\\u0001\x7f\""},
@@ -242,7 +243,8 @@ static void test_go_quote(void **state)
 {
     auto_buf b = {0};
 
-    json_go_quote(&b, STR("a\"b\\\a\b\f\n\r\t\v\x01\x7f\xff\xc3\xa9\xe2\x80\xa8\xf0\x9f\x98\x80'<"));
+    json_go_quote(&b,
+                  STR("a\"b\\\a\b\f\n\r\t\v\x01\x7f\xff\xc3\xa9\xe2\x80\xa8\xf0\x9f\x98\x80'<"));
     assert_string_equal(buf_cstr(&b), "\"a\\\"b\\\\\\a\\b\\f\\n\\r\\t\\v\\x01\\x7f\\xff\xc3\xa9"
                                       "\\u2028\xf0\x9f\x98\x80'<\"");
 }
