@@ -1,6 +1,8 @@
 /* decimal.c - the shortest decimal digits of a binary floating-point number. */
 #include "codec/decimal.h"
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static bool reads_back(const char *text, double d, bool single)
 {

@@ -31,14 +31,17 @@ struct doc_member {
     struct doc value;
 };
 
-/* Limits of every parser, from the API's own (3 MiB bodies) and from what nesting real objects use. */
+/* Limits of every parser, from the API's own (3 MiB bodies) and from how real objects nest. */
 enum { DOC_DEPTH_MAX = 512, DOC_NODES_MAX = 4 * 1024 * 1024 };
 
 static inline struct doc doc_null(void) { return (struct doc){.kind = DOC_NULL}; }
 static inline struct doc doc_bool(bool b) { return (struct doc){.kind = DOC_BOOL, .b = b}; }
 static inline struct doc doc_int(int64_t i) { return (struct doc){.kind = DOC_INT, .i = i}; }
 static inline struct doc doc_double(double d) { return (struct doc){.kind = DOC_DOUBLE, .d = d}; }
-static inline struct doc doc_string(struct str s) { return (struct doc){.kind = DOC_STRING, .s = s}; }
+static inline struct doc doc_string(struct str s)
+{
+    return (struct doc){.kind = DOC_STRING, .s = s};
+}
 static inline struct doc doc_array(void) { return (struct doc){.kind = DOC_ARRAY}; }
 static inline struct doc doc_object(void) { return (struct doc){.kind = DOC_OBJECT}; }
 

@@ -20,7 +20,7 @@ struct json_dup { /* a duplicate member, in document order */
  * Parses the whole of @text into @a. Strings without escapes are views into @text, which must
  * live as long as the document.
  * @ret_dups  optional: list of duplicate members, NULL if none.
- * Returns 0, ERR_PARSE (text, with byte offset) or ERR_TOO_LARGE (depth or node limit).
+ * Returns 0, ERR_PARSE (the text of Go) or ERR_TOO_LARGE (depth or node limit).
  */
 MUST_USE int json_parse(struct str text, struct arena *a, struct doc *ret_doc,
                         struct json_dup **ret_dups, struct err *err);

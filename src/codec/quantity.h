@@ -2,7 +2,8 @@
  *
  * A value is an unscaled integer times ten to a power, as k8s.io/apimachinery's resource.Quantity
  * defines it; the canonical text keeps the suffix family (binary, decimal, exponent) of the
- * input. Range as upstream: magnitudes above 2^63-1 are capped, below 1 nano rounded up.
+ * input. Range: binary magnitudes are capped at 2^63-1 as upstream does, decimal ones at about
+ * 1.7e29; below 1 nano they are rounded up.
  *
  * Layer: codec. Threads: any.
  */
@@ -11,21 +12,24 @@
 #include "base/err.h"
 
 enum quantity_format { QUANTITY_DECIMAL_SI, QUANTITY_BINARY_SI, QUANTITY_DECIMAL_EXPONENT };
-struct quantity { /* value = unscaled * 10^scale nano-exact; {0} is zero, and is "absent" in structs */
+struct quantity { /* {0} is zero, and is "absent" in structs */
     __int128 nano; /* the value in units of 1e-9: exact over the whole range */
     uint8_t format; /* enum quantity_format */
     bool set;
 };
 
-/** Parses @s. ERR_INVALID with upstream's text ("quantities must match the regular expression ..."). */
+/** Parses the whole of @s, no white space around it. ERR_INVALID with upstream's text ("quantities
+ *  must match the regular expression ...", "unable to parse quantity's suffix"). */
 MUST_USE int quantity_parse(struct str s, struct quantity *ret_q, struct err *err);
 /** Appends the canonical form. */
 void quantity_write(struct buf *out, struct quantity q);
 /** The canonical form in @a. */
 struct str quantity_str(struct arena *a, struct quantity q);
 int quantity_cmp(struct quantity a, struct quantity b); /** <0, 0, >0 by value. */
-struct quantity quantity_add(struct quantity a, struct quantity b); /** Format of @a if set, else @b. */
-struct quantity quantity_sub(struct quantity a, struct quantity b); /** As add. */
+/** The sum, in the format of @a; of @b if @a is absent or zero. Saturates. */
+struct quantity quantity_add(struct quantity a, struct quantity b);
+/** The difference; else as quantity_add(). */
+struct quantity quantity_sub(struct quantity a, struct quantity b);
 struct quantity quantity_from_i64(int64_t v, enum quantity_format f); /** A whole number. */
 struct quantity quantity_from_milli(int64_t v);                       /** Thousandths, decimal. */
 /** The value rounded up to an integer, capped to int64 (upstream's Value()). */

@@ -6,79 +6,79 @@ struct text_case {
     const char *text, *want;
 };
 
+static const struct text_case scalar_cases[] = {
+    {"v: 1", "1"},
+    {"v: -1", "-1"},
+    {"v: +1", "1"},
+    {"v: 1_000", "1000"},
+    {"v: 0b101", "5"},
+    {"v: -0b101", "-5"},
+    {"v: 0o17", "15"},
+    {"v: 017", "15"},
+    {"v: 0x1F", "31"},
+    {"v: 08", "8"},
+    {"v: 9223372036854775807", "9223372036854775807"},
+    {"v: 9223372036854775808", "9223372036854776000"},
+    {"v: 1.5", "1.5"},
+    {"v: 1.0", "1"},
+    {"v: 1e3", "1000"},
+    {"v: .5", "0.5"},
+    {"v: -.5", "-0.5"},
+    {"v: 1.", "1"},
+    {"v: 1e400", "\"1e400\""},
+    {"v: 1_0.5", "10.5"},
+    {"v: .1_0", "\".1_0\""},
+    {"v: _1", "\"_1\""},
+    {"v: 0x", "\"0x\""},
+    {"v: 0xg", "\"0xg\""},
+    {"v: -", "[null]"},
+    {"v: 1.2.3", "\"1.2.3\""},
+    {"v: 12:30:45", "\"12:30:45\""},
+    {"v: 1e", "\"1e\""},
+    {"v: yes", "true"},
+    {"v: No", "false"},
+    {"v: ON", "true"},
+    {"v: off", "false"},
+    {"v: y", "true"},
+    {"v: N", "false"},
+    {"v: yEs", "\"yEs\""},
+    {"v: True", "true"},
+    {"v: 'yes'", "\"yes\""},
+    {"v: \"1\"", "\"1\""},
+    {"v: ~", "null"},
+    {"v:", "null"},
+    {"v: Null", "null"},
+    {"v: nULL", "\"nULL\""},
+    {"v: !!str 1", "\"1\""},
+    {"v: !!int '7'", "7"},
+    {"v: !!float 3", "3"},
+    {"v: !!bool 'on'", "true"},
+    {"v: !!binary Zm9v", "\"foo\""},
+    {"v: !custom 12", "\"12\""},
+    {"v: 2001-01-01", "\"2001-01-01\""},
+    {"v: 2001-12-14t21:59:43.10-05:00", "\"2001-12-14t21:59:43.10-05:00\""},
+    {"v: |\n  a\n   b\n", "\"a\\n b\\n\""},
+    {"v: >-\n  a\n  b\n", "\"a b\""},
+    {"v: a: b", NULL},
+    {"v: {a: [1, b]}", "{\"a\":[1,\"b\"]}"},
+};
+
 static void test_scalars_resolve(void **state)
 {
-    static const struct text_case cases[] = {
-        {"v: 1", "1"},
-        {"v: -1", "-1"},
-        {"v: +1", "1"},
-        {"v: 1_000", "1000"},
-        {"v: 0b101", "5"},
-        {"v: -0b101", "-5"},
-        {"v: 0o17", "15"},
-        {"v: 017", "15"},
-        {"v: 0x1F", "31"},
-        {"v: 08", "8"},
-        {"v: 9223372036854775807", "9223372036854775807"},
-        {"v: 9223372036854775808", "9223372036854776000"},
-        {"v: 1.5", "1.5"},
-        {"v: 1.0", "1"},
-        {"v: 1e3", "1000"},
-        {"v: .5", "0.5"},
-        {"v: -.5", "-0.5"},
-        {"v: 1.", "1"},
-        {"v: 1e400", "\"1e400\""},
-        {"v: 1_0.5", "10.5"},
-        {"v: .1_0", "\".1_0\""},
-        {"v: _1", "\"_1\""},
-        {"v: 0x", "\"0x\""},
-        {"v: 0xg", "\"0xg\""},
-        {"v: -", "[null]"},
-        {"v: 1.2.3", "\"1.2.3\""},
-        {"v: 12:30:45", "\"12:30:45\""},
-        {"v: 1e", "\"1e\""},
-        {"v: yes", "true"},
-        {"v: No", "false"},
-        {"v: ON", "true"},
-        {"v: off", "false"},
-        {"v: y", "true"},
-        {"v: N", "false"},
-        {"v: yEs", "\"yEs\""},
-        {"v: True", "true"},
-        {"v: 'yes'", "\"yes\""},
-        {"v: \"1\"", "\"1\""},
-        {"v: ~", "null"},
-        {"v:", "null"},
-        {"v: Null", "null"},
-        {"v: nULL", "\"nULL\""},
-        {"v: !!str 1", "\"1\""},
-        {"v: !!int '7'", "7"},
-        {"v: !!float 3", "3"},
-        {"v: !!bool 'on'", "true"},
-        {"v: !!binary Zm9v", "\"foo\""},
-        {"v: !custom 12", "\"12\""},
-        {"v: 2001-01-01", "\"2001-01-01\""},
-        {"v: 2001-12-14t21:59:43.10-05:00", "\"2001-12-14t21:59:43.10-05:00\""},
-        {"v: |\n  a\n   b\n", "\"a\\n b\\n\""},
-        {"v: >-\n  a\n  b\n", "\"a b\""},
-        {"v: a: b", NULL},
-        {"v: {a: [1, b]}", "{\"a\":[1,\"b\"]}"},
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(scalar_cases); i++) {
         auto_arena a = {0};
         struct err err = {0};
         struct doc d = doc_null();
-        int r = yaml_parse(str_from(cases[i].text), &a, &d, NULL, &err);
+        int r = yaml_parse(str_from(scalar_cases[i].text), &a, &d, NULL, &err);
 
-        if (!cases[i].want || str_eqz(str_from(cases[i].text), "v: -")) {
+        if (!scalar_cases[i].want || str_eqz(str_from(scalar_cases[i].text), "v: -")) {
             assert_int_equal(r, ERR_PARSE);
             continue;
         }
         if (r < 0)
-            fail_msg("%s: %s", cases[i].text, err.msg);
-        if (!str_eqz(json_to_str(&a, doc_find(&d, STR("v"))), cases[i].want))
-            fail_msg("%s: %s", cases[i].text, str_dupz(&a, json_to_str(&a, &d)));
+            fail_msg("%s: %s", scalar_cases[i].text, err.msg);
+        if (!str_eqz(json_to_str(&a, doc_find(&d, STR("v"))), scalar_cases[i].want))
+            fail_msg("%s: %s", scalar_cases[i].text, str_dupz(&a, json_to_str(&a, &d)));
     }
 }
 
