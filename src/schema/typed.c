@@ -18,6 +18,7 @@ struct reader {
     struct str stable; /* strings within it need no copy */
     bool copy;
     unsigned depth;
+    size_t bytes; /* spent on elements */
 };
 
 static int read_message(struct reader *r, const struct type *type, const struct doc *d, void *obj,
@@ -308,6 +309,17 @@ static int read_value(struct reader *r, const struct field *f, const struct doc 
     return 0;
 }
 
+/* Room for @n elements. Never NULL: a list that is there but empty differs from an absent one. */
+static int make_room(struct reader *r, struct any_list *dst, size_t n, size_t size)
+{
+    r->bytes += n * size;
+    if (r->bytes > TYPED_BYTES_MAX)
+        return err_new(r->err, ERR_TOO_LARGE, "json: too many elements");
+    dst->v = arena_calloc(r->arena, n ? n : 1, size);
+    dst->n = n;
+    return 0;
+}
+
 static int read_list(struct reader *r, const struct field *f, const struct doc *d,
                      struct any_list *dst, enum go_shape shape, const struct step *at)
 {
@@ -316,9 +328,9 @@ static int read_list(struct reader *r, const struct field *f, const struct doc *
 
     if (d->kind != DOC_ARRAY)
         return mismatch(r, f, shape, doc_go_kind(d), at);
-    /* Never NULL: a list that is there but empty differs from an absent one when written. */
-    dst->v = arena_calloc(r->arena, d->n ? d->n : 1, size);
-    dst->n = d->n;
+    code = make_room(r, dst, d->n, size);
+    if (code < 0)
+        return code;
     for (uint32_t i = 0; i < d->n; i++) {
         code = read_value(r, f, &d->items[i], (char *)dst->v + i * size, at);
         if (code < 0)
@@ -335,8 +347,9 @@ static int read_map(struct reader *r, const struct field *f, const struct doc *d
 
     if (d->kind != DOC_OBJECT)
         return mismatch(r, f, GO_WHOLE, doc_go_kind(d), at);
-    dst->v = arena_calloc(r->arena, d->n ? d->n : 1, size);
-    dst->n = d->n;
+    code = make_room(r, dst, d->n, size);
+    if (code < 0)
+        return code;
     for (uint32_t i = 0; i < d->n; i++) {
         const struct doc *value = &d->members[i].value;
         char *entry = (char *)dst->v + i * size;

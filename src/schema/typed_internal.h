@@ -9,7 +9,8 @@
 #pragma once
 #include "schema/typed.h"
 
-enum { TYPED_DEPTH_MAX = 128 };
+/* Lists of empty structs grow much when decoded: what one decode may spend on elements. */
+enum { TYPED_DEPTH_MAX = 128, TYPED_BYTES_MAX = 128 * 1024 * 1024 };
 
 /* An entry of a map: the key, then the value; every value's alignment is at most the key's size. */
 enum { MAP_VALUE_OFFSET = sizeof(struct str) };
