@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_server.c - `skiff server`: store, API server, controllers, scheduler and a node in one process. */
+#include "base/log.h"
+#include "base/loop_signal.h"
+#include "cmd/cmd.h"
+#include "cmd/files.h"
+#include "cmd/flags.h"
+#include "cmd/host.h"
+#include "cmd/server.h"
+#include "client/client_https.h"
+#include "net/crypto.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+enum { DRAIN_MS = 5000, READY_POLL_MS = 5 };
+
+struct server {
+    struct server_config config;
+    struct arena arena;
+    struct pki pki;
+    struct loop *loop;
+    struct store *store;
+    struct jwt_key *token_key;
+    struct tls_context *tls, *kubelet_tls;
+    struct apiserver *apiserver;
+    struct http_server *http;
+    struct control *control;
+    struct node *node;
+    struct loop_signal *on_term, *on_int;
+    struct timer ready;
+    int64_t began_ns;
+    bool stopping;
+};
+
+bool server_enabled(const struct server_config *c, const char *part)
+{
+    struct str rest = str_from(c->disable);
+
+    while (rest.len > 0) {
+        if (str_eqz(str_trim(str_cut(rest, ',', &rest)), part))
+            return false;
+    }
+    return true;
+}
+
+static bool node_wanted(const struct server_config *c)
+{
+    return server_enabled(c, "kubelet") || server_enabled(c, "proxy") || server_enabled(c, "dns");
+}
+
+static int resolve_config(struct server *s, struct err *err)
+{
+    struct server_config *c = &s->config;
+    int r;
+
+    if (!c->node_name)
+        c->node_name = host_name(&s->arena);
+    if (!c->node_ip) {
+        r = host_address(&s->arena, &c->node_ip, err);
+        if (r < 0)
+            return r;
+    }
+    if (!c->advertise_address)
+        c->advertise_address = c->node_ip;
+    r = cidr_nth(c->service_cidr, 1, &s->arena, &c->service_ip, err);
+    if (r < 0)
+        return err_wrap(err, r, "--service-cluster-ip-range");
+    if (!c->dns_ip) {
+        r = cidr_nth(c->service_cidr, 10, &s->arena, &c->dns_ip, err);
+        if (r < 0)
+            return err_wrap(err, r, "--service-cluster-ip-range");
+    }
+    return folder_make(c->data_dir, 0700, err);
+}
+
+static int load_keys(struct server *s, struct err *err)
+{
+    struct server_config *c = &s->config;
+    const char *ips[] = {"127.0.0.1", c->node_ip, c->advertise_address, c->service_ip, NULL};
+    const char *dns_names[] = {"localhost",
+                               c->node_name,
+                               "kubernetes",
+                               "kubernetes.default",
+                               "kubernetes.default.svc",
+                               arena_printf(&s->arena, "kubernetes.default.svc.%s",
+                                            c->cluster_domain),
+                               NULL};
+    struct pki_names names = {.node_name = c->node_name, .ips = ips, .dns_names = dns_names};
+    const char *path = arena_printf(&s->arena, "%s/admin.kubeconfig", c->data_dir);
+    auto_buf text = {0};
+    int r = pki_load(arena_printf(&s->arena, "%s/pki", c->data_dir), &names, clock_real(),
+                     &s->arena, &s->pki, err);
+
+    if (r < 0)
+        return r;
+    r = jwt_key_load(s->pki.token_key, &s->token_key, err);
+    if (r < 0)
+        return r;
+    r = tls_server_context(s->pki.server_cert, s->pki.server_key, s->pki.ca_cert, &s->tls, err);
+    if (r < 0)
+        return r;
+    r = tls_client_context(s->pki.ca_cert, s->pki.kubelet_client_cert, s->pki.kubelet_client_key,
+                           false, &s->kubelet_tls, err);
+    if (r < 0)
+        return r;
+    kubeconfig_write(&text, "skiff",
+                     arena_printf(&s->arena, "https://%s:%lld",
+                                  strcmp(c->bind_address, "0.0.0.0") == 0 ? "127.0.0.1"
+                                                                          : c->bind_address,
+                                  (long long)c->secure_port),
+                     s->pki.ca_cert, s->pki.admin_cert, s->pki.admin_key);
+    return file_write(path, buf_view(&text), 0600, err);
+}
+
+static int open_store(struct server *s, struct err *err)
+{
+    const char *dir = arena_printf(&s->arena, "%s/store", s->config.data_dir);
+    struct store_opts opts = {0};
+    int r = folder_make(dir, 0700, err);
+
+    if (r < 0)
+        return r;
+    r = engine_lmdb_open(dir, &opts.engine, err);
+    if (r < 0)
+        return r;
+    return store_open(&opts, api_resources, api_n_resources, &s->store, err);
+}
+
+static int open_api(struct server *s, struct err *err)
+{
+    struct server_config *c = &s->config;
+    struct apiserver_opts opts = {
+        .store = s->store,
+        .loop = s->loop,
+        .advertise_address = c->advertise_address,
+        .secure_port = (uint16_t)c->secure_port,
+        .service_cidr = c->service_cidr,
+        .token_key = s->token_key,
+        .token_issuer = arena_printf(&s->arena, "https://kubernetes.default.svc.%s",
+                                     c->cluster_domain),
+        .ca_pem = s->pki.ca_cert,
+        .anonymous_auth = c->anonymous_auth,
+        .kubelet_client_tls = s->kubelet_tls,
+    };
+    struct http_server_opts http = {.address = c->bind_address,
+                                    .port = (uint16_t)c->secure_port,
+                                    .tls = s->tls};
+    int r;
+
+    if (c->token_file) {
+        r = file_read(c->token_file, &s->arena, &opts.static_tokens, err);
+        if (r < 0)
+            return err_wrap(err, r, "--token-auth-file");
+    }
+    r = apiserver_new(&opts, &s->apiserver, err);
+    if (r < 0)
+        return r;
+    http.handler = apiserver_handler(s->apiserver);
+    return http_server_new(s->loop, &http, &s->http, err);
+}
+
+static void on_http_closed(void *arg)
+{
+    struct server *s = arg;
+
+    s->http = NULL;
+    loop_stop(s->loop);
+}
+
+static void on_api_stopped(void *arg)
+{
+    struct server *s = arg;
+
+    if (s->http)
+        http_server_close(s->http, DRAIN_MS, on_http_closed, s);
+    else
+        loop_stop(s->loop);
+}
+
+/* The parts that use the API have ended on a pool thread, since stopping them blocks. */
+static void on_parts_stopped(void *arg)
+{
+    struct server *s = arg;
+
+    apiserver_stop(s->apiserver, on_api_stopped, s);
+}
+
+static void stop_parts(void *arg)
+{
+    struct server *s = arg;
+
+    s->node = node_stop(s->node);
+    s->control = control_stop(s->control);
+}
+
+static void on_signal(void *arg)
+{
+    struct server *s = arg;
+
+    if (s->stopping) {
+        LOG_WARN("server", "second signal: leaving at once");
+        loop_stop(s->loop);
+        return;
+    }
+    s->stopping = true;
+    LOG_INFO("server", "stopping; containers go on running");
+    timer_stop(&s->ready);
+    loop_work(s->loop, stop_parts, on_parts_stopped, s);
+}
+
+static void on_ready_poll(struct timer *t)
+{
+    struct server *s = container_of(t, struct server, ready);
+    struct err err = {0};
+
+    if (!apiserver_ready(s->apiserver))
+        return;
+    timer_stop(&s->ready);
+    LOG_INFO("server", "ready after_ms=%lld address=%s:%lld kubeconfig=%s/admin.kubeconfig",
+             (long long)((loop_wall_ns(s->loop) - s->began_ns) / 1000000), s->config.bind_address,
+             (long long)s->config.secure_port, s->config.data_dir);
+    s->control = control_start(&s->config, &s->pki, s->apiserver);
+    if (node_wanted(&s->config) &&
+        node_start(&s->config, &s->pki, s->apiserver, &s->node, &err) < 0)
+        LOG_ERROR("server", "node not started: %s", err.msg);
+}
+
+static int server_run(struct server *s, struct err *err)
+{
+    int r = resolve_config(s, err);
+
+    if (r < 0)
+        return r;
+    r = load_keys(s, err);
+    if (r < 0)
+        return r;
+    s->loop = loop_new("api");
+    s->began_ns = loop_wall_ns(s->loop);
+    r = open_store(s, err);
+    if (r < 0)
+        return r;
+    r = open_api(s, err);
+    if (r < 0)
+        return r;
+    s->on_term = loop_signal_new(s->loop, SIGTERM, on_signal, s);
+    s->on_int = loop_signal_new(s->loop, SIGINT, on_signal, s);
+    timer_init(&s->ready, s->loop, on_ready_poll);
+    timer_start(&s->ready, READY_POLL_MS, READY_POLL_MS);
+    loop_hold(s->loop, true);
+    loop_run(s->loop);
+    return 0;
+}
+
+static void server_deinit(struct server *s)
+{
+    s->apiserver = apiserver_free(s->apiserver);
+    s->store = store_close(s->store);
+    s->on_term = loop_signal_free(s->on_term);
+    s->on_int = loop_signal_free(s->on_int);
+    if (s->loop) {
+        loop_hold(s->loop, false);
+        loop_run(s->loop); /* closes what was freed last */
+        s->loop = loop_free(s->loop);
+    }
+    s->tls = tls_context_free(s->tls);
+    s->kubelet_tls = tls_context_free(s->kubelet_tls);
+    s->token_key = jwt_key_free(s->token_key);
+    arena_deinit(&s->arena);
+}
+
+static const char usage[] =
+    "Usage: skiff server [flags]\n\n"
+    "Runs a whole cluster in one process: API server, store, controllers, scheduler, and a node\n"
+    "(kubelet, Service proxy, DNS). The administrator's kubeconfig is <data-dir>/admin.kubeconfig.";
+
+static int set_log_level(const char *level, struct err *err)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(level, names[i]) == 0) {
+            log_set_level((enum log_level)i);
+            return 0;
+        }
+    }
+    return err_new(err, ERR_BAD_REQUEST, "--log-level: \"%s\" is none of debug, info, warn, error",
+                   level);
+}
+
+int cmd_server(int argc, char **argv)
+{
+    struct server s = {.config = {.data_dir = "/var/lib/skiff",
+                                  .run_dir = "/run/skiff",
+                                  .bind_address = "0.0.0.0",
+                                  .secure_port = 6443,
+                                  .kubelet_port = 10250,
+                                  .service_cidr = "10.96.0.0/16",
+                                  .pod_cidr = "10.244.0.0/24",
+                                  .cluster_domain = "cluster.local",
+                                  .disable = "",
+                                  .log_level = "info",
+                                  .anonymous_auth = true}};
+    struct server_config *c = &s.config;
+    /* clang-format off */
+    const struct flag flags[] = {
+        {"data-dir", FLAG_STRING, &c->data_dir, "DIR", "state, keys, certificates"},
+        {"run-dir", FLAG_STRING, &c->run_dir, "DIR", "sockets and pid files"},
+        {"bind-address", FLAG_STRING, &c->bind_address, "IP", "where the API listens"},
+        {"secure-port", FLAG_INT, &c->secure_port, "PORT", "port of the API"},
+        {"advertise-address", FLAG_STRING, &c->advertise_address, "IP", "address of the API inside the cluster; the node's if unset"},
+        {"service-cluster-ip-range", FLAG_STRING, &c->service_cidr, "CIDR", "addresses of Services"},
+        {"cluster-cidr", FLAG_STRING, &c->pod_cidr, "CIDR", "addresses of this node's pods"},
+        {"cluster-dns", FLAG_STRING, &c->dns_ip, "IP", "address of the cluster's DNS; the tenth Service address if unset"},
+        {"cluster-domain", FLAG_STRING, &c->cluster_domain, "DOMAIN", "DNS domain of the cluster"},
+        {"node-name", FLAG_STRING, &c->node_name, "NAME", "this node's name; the host name if unset"},
+        {"node-ip", FLAG_STRING, &c->node_ip, "IP", "this node's address; that of the default route if unset"},
+        {"kubelet-port", FLAG_INT, &c->kubelet_port, "PORT", "port of the kubelet"},
+        {"disable", FLAG_STRING, &c->disable, "LIST", "parts not to run: kubelet,proxy,dns,scheduler,controller-manager"},
+        {"container-runtime-endpoint", FLAG_STRING, &c->runtime_endpoint, "SOCKET", "a CRI runtime that runs already; its own containerd if unset"},
+        {"token-auth-file", FLAG_STRING, &c->token_file, "FILE", "static tokens: token,user,uid,\"group1,group2\""},
+        {"anonymous-auth", FLAG_BOOL, &c->anonymous_auth, NULL, "let requests without credentials be system:anonymous"},
+        {"resolv-conf", FLAG_STRING, &c->resolv_conf, "FILE", "names of the world outside; /etc/resolv.conf if unset"},
+        {"log-level", FLAG_STRING, &c->log_level, "LEVEL", "debug, info, warn or error"},
+        {0}};
+    /* clang-format on */
+    struct err err = {0};
+    int words = 0;
+    int r = flags_parse(flags, argc, argv, &words, &err);
+
+    if (r == FLAGS_HELP) {
+        flags_help(flags, usage, stdout);
+        return 0;
+    }
+    if (r == 0 && words > 0)
+        r = err_new(&err, ERR_BAD_REQUEST, "unexpected word \"%s\"; see --help", argv[1]);
+    if (r == 0)
+        r = set_log_level(c->log_level, &err);
+    if (r < 0) {
+        fprintf(stderr, "skiff server: %s\n", err.msg);
+        return 2;
+    }
+    r = server_run(&s, &err);
+    if (r < 0)
+        fprintf(stderr, "skiff server: %s\n", err.msg);
+    server_deinit(&s);
+    return r < 0 ? 1 : 0;
+}
