@@ -7,7 +7,10 @@
 #include <math.h>
 #include <yaml.h>
 
-enum { ALIAS_NODES_MAX = 256 * 1024 /* values that aliases may stand for in one text */ };
+enum {
+    ALIAS_NODES_MAX = 256 * 1024, /* values that aliases may stand for in one text */
+    FLOW_DEPTH_MAX = 128          /* of [ and {: libyaml's work for each token grows with it */
+};
 
 struct anchor {
     struct doc value;
@@ -20,6 +23,7 @@ struct yaml_frame { /* an open container, beside the tree's frame; [0] is the do
     size_t nodes_before;
     unsigned height; /* of the children so far */
     bool object;
+    bool flow;         /* written with [ or { */
     bool value_next;   /* a key was read */
     bool merge_next;   /* that key was << */
     struct doc merges; /* array of the mappings merged into this one */
@@ -30,6 +34,7 @@ struct yaml_reader {
     VEC(struct yaml_frame) frames;
     struct map anchors; /* name -> struct anchor, in the arena */
     size_t n_alias_nodes;
+    unsigned n_flow; /* open containers of flow style */
     struct err *err;
 };
 
@@ -345,14 +350,16 @@ static int on_alias(struct yaml_reader *y, const yaml_event_t *e)
     return end_value(y, a->height);
 }
 
-static int on_open(struct yaml_reader *y, bool object, const yaml_char_t *anchor)
+static int on_open(struct yaml_reader *y, bool object, bool flow, const yaml_char_t *anchor)
 {
-    struct yaml_frame f = {.object = object, .merges = doc_array()};
+    struct yaml_frame f = {.object = object, .flow = flow, .merges = doc_array()};
     int r;
 
     if (at_key(y))
         return err_new(y->err, ERR_PARSE, "yaml: invalid map key of type: %s",
                        object ? "object" : "array");
+    if (flow && ++y->n_flow > FLOW_DEPTH_MAX)
+        return err_new(y->err, ERR_TOO_LARGE, "exceeded max depth");
     r = begin_value(y);
     if (r == 0)
         r = tree_open(&y->tree, object, y->err);
@@ -372,6 +379,7 @@ static int on_close(struct yaml_reader *y)
     if (r < 0)
         return r;
     tree_close(&y->tree);
+    y->n_flow -= f.flow;
     y->frames.n--;
     finish_anchor(f.anchor, y->tree.slots.v[y->tree.slots.n - 1].value,
                   y->tree.n_nodes - f.nodes_before + 1, f.height + 1);
@@ -386,9 +394,11 @@ static int on_event(struct yaml_reader *y, const yaml_event_t *e)
     case YAML_ALIAS_EVENT:
         return on_alias(y, e);
     case YAML_SEQUENCE_START_EVENT:
-        return on_open(y, false, e->data.sequence_start.anchor);
+        return on_open(y, false, e->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE,
+                       e->data.sequence_start.anchor);
     case YAML_MAPPING_START_EVENT:
-        return on_open(y, true, e->data.mapping_start.anchor);
+        return on_open(y, true, e->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE,
+                       e->data.mapping_start.anchor);
     case YAML_SEQUENCE_END_EVENT:
     case YAML_MAPPING_END_EVENT:
         return on_close(y);

@@ -124,7 +124,7 @@ static void write_scalar(struct yaml_writer *w, struct str text, yaml_scalar_sty
     emit(w, &e);
 }
 
-static void write_string(struct yaml_writer *w, struct str s)
+static void write_string(struct yaml_writer *w, struct str s, bool key)
 {
     yaml_scalar_style_t style = YAML_DOUBLE_QUOTED_SCALAR_STYLE;
     auto_buf clean = {0};
@@ -137,6 +137,8 @@ static void write_string(struct yaml_writer *w, struct str s)
     }
     if (str_find_char(s, '\n') >= 0)
         style = YAML_LITERAL_SCALAR_STYLE;
+    else if (key && str_eqz(s, "<<"))
+        style = YAML_DOUBLE_QUOTED_SCALAR_STYLE; /* plain, it would merge */
     else if (yaml_resolve(s).type == YAML_STRING && !yaml_is_base60(s))
         style = YAML_PLAIN_SCALAR_STYLE;
     write_scalar(w, s, style);
@@ -202,7 +204,7 @@ static void write_value(struct yaml_writer *w, const struct doc *d)
         write_number(w, d);
         break;
     case DOC_STRING:
-        write_string(w, d->s);
+        write_string(w, d->s, false);
         break;
     default:
         open_container(w, d);
@@ -221,7 +223,7 @@ static void write_next(struct yaml_writer *w)
         write_value(w, &f->d->items[f->next++]);
     } else if (!f->value_next) {
         f->value_next = true;
-        write_string(w, f->sorted[f->next]->key);
+        write_string(w, f->sorted[f->next]->key, true);
     } else {
         f->value_next = false;
         write_value(w, &f->sorted[f->next++]->value);

@@ -195,6 +195,8 @@ static void test_depth_is_limited(void **state)
     assert_int_equal(parse_text(&flow, &err), ERR_TOO_LARGE);
     assert_string_equal(err.msg, "yaml: exceeded max depth");
     assert_int_equal(parse_text(&block, &err), ERR_TOO_LARGE);
+    block.len = 2 * DOC_DEPTH_MAX;
+    assert_ok(parse_text(&block, &err), &err);
 }
 
 static void test_duplicates_are_reported(void **state)
@@ -232,6 +234,7 @@ static void test_writer_prints_as_the_clients_do(void **state)
         {"[]", "[]\n"},
         {"null", "null\n"},
         {"\"x\"", "x\n"},
+        {"{\"<<\":{}}", "\"<<\": {}\n"},
         {"{\"b\":1,\"a\":[{\"x\":1,\"n\":{}},[],[1,[2]]],\"c\":null}",
          "a:\n- \"n\": {}\n  x: 1\n- []\n- - 1\n  - - 2\nb: 1\nc: null\n"},
         {"{\"k10\":1,\"k2\":2,\"k02\":3,\"K\":4,\"_\":5,\"k\":6,\"1\":7}",
