@@ -84,7 +84,7 @@ static int check_padding(struct str text, size_t i, int n, struct err *err)
         if (i >= text.len)
             return illegal(err, text.len);
         if (text.p[i] != '=')
-            return illegal(err, i);
+            return illegal(err, i - 1);
     }
     i = skip_newlines(text, i + 1);
     return i < text.len ? illegal(err, i) : 0;
