@@ -1,0 +1,21 @@
+#!/bin/sh
+# Builds the image of the hello example from Debian's busybox-static.
+#   examples/hello/image.sh OUTPUT.tar
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+out=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+printf 'hello from skiff\n' >"$work/index.html"
+printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\nhostname\n' >"$work/name"
+chmod 0755 "$work/name"
+links=""
+for tool in sh httpd wget nslookup nc sleep cat echo ls kill ps env id hostname touch rm mkdir date \
+	head tail grep test true false dd stat printf yes seq trap ip mount df sync; do
+	busybox --list | grep -qx "$tool" && links="$links --link /bin/$tool=busybox"
+done
+# shellcheck disable=SC2086
+python3 "$here/../../tools/oci_image.py" --name skiff.local/hello:1 --output "$out" $links \
+	/bin/busybox="$(command -v busybox)" /www/index.html="$work/index.html" \
+	/www/cgi-bin/name="$work/name"
