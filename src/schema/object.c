@@ -15,16 +15,12 @@
 /* Room for ,"resourceVersion":"<19 digits>" */
 enum { VERSION_ROOM = 48 };
 
-struct lazy_typed {
-    struct arena arena;
-    void *obj;
-};
 struct lazy_pb {
     size_t len;
     char bytes[];
 };
 struct object_lazy {
-    _Atomic(struct lazy_typed *) typed;
+    _Atomic(void *) typed;
     _Atomic(struct lazy_pb *) pb;
 };
 struct whole { /* the allocation's head */
@@ -157,31 +153,6 @@ struct object *object_new(const struct resource *res, const void *typed)
     return build(&p);
 }
 
-static void typed_free(struct lazy_typed *t)
-{
-    if (!t)
-        return;
-    arena_deinit(&t->arena);
-    free(t);
-}
-
-/* Decodes @json; strings stay views into it. */
-static int typed_make(const struct type *type, const struct doc *doc, struct str json,
-                      struct lazy_typed **ret_t, struct err *err)
-{
-    struct lazy_typed *t = xnew(struct lazy_typed);
-    int r;
-
-    t->obj = arena_alloc(&t->arena, type->size);
-    r = typed_from_doc_copy(type, doc, json, &t->arena, t->obj, err);
-    if (r < 0) {
-        typed_free(t);
-        return err_wrap(err, ERR_PARSE, "%s", type->name);
-    }
-    *ret_t = t;
-    return 0;
-}
-
 /* @json without the members that the frame or object_publish() writes: usually a cut at the front. */
 static struct str strip(struct str json, struct doc *doc, bool version, struct arena *a)
 {
@@ -208,19 +179,22 @@ static struct str strip(struct str json, struct doc *doc, bool version, struct a
     return json_to_str(a, doc);
 }
 
+/* Reads @json into a document and a C struct; strings are views into it. */
 static int parse_object(const struct resource *res, struct str json, struct arena *a,
-                        struct doc *ret_doc, struct lazy_typed **ret_t, struct err *err)
+                        struct doc *ret_doc, void **ret_obj, struct err *err)
 {
+    void *obj = arena_alloc(a, res->type->size);
     struct doc doc;
     int r;
 
     r = json_parse(json, a, &doc, NULL, err);
     if (r < 0)
         return r;
-    r = typed_make(res->type, &doc, json, ret_t, err);
+    r = typed_from_doc(res->type, &doc, a, obj, err);
     if (r < 0)
-        return r;
+        return err_wrap(err, ERR_PARSE, "%s", res->kind);
     *ret_doc = doc;
+    *ret_obj = obj;
     return 0;
 }
 
@@ -228,58 +202,49 @@ int object_from_stored(const struct resource *res, struct str key, struct str js
                        struct object **ret_o, struct err *err)
 {
     auto_arena a = {0};
-    struct lazy_typed *t;
     struct parts p;
     struct str want;
     struct doc doc;
+    void *obj;
     int r;
 
-    r = parse_object(res, json, &a, &doc, &t, err);
+    r = parse_object(res, json, &a, &doc, &obj, err);
     if (r < 0)
         return err_wrap(err, ERR_PARSE, "%.*s", STR_ARG(key));
-    take_parts(&p, res, t->obj, &a);
+    take_parts(&p, res, obj, &a);
     p.key = key;
     want = resource_key(res, p.ns, p.name, &a);
-    if (str_eq(key, want)) {
-        p.json = strip(json, &doc, true, &a);
-        *ret_o = build(&p);
-    } else {
-        r = err_new(err, ERR_PARSE, "%.*s: holds the object of %.*s", STR_ARG(key), STR_ARG(want));
-    }
-    typed_free(t);
-    return r;
+    if (!str_eq(key, want))
+        return err_new(err, ERR_PARSE, "%.*s: holds the object of %.*s", STR_ARG(key),
+                       STR_ARG(want));
+    p.json = strip(json, &doc, true, &a);
+    *ret_o = build(&p);
+    return 0;
 }
 
 int object_from_wire(const struct resource *res, struct str json, struct object **ret_o,
                      struct err *err)
 {
     auto_arena a = {0};
-    struct lazy_typed *t;
     struct object *o;
     struct parts p;
     struct doc doc;
     int64_t revision;
+    void *obj;
     int r;
 
-    r = parse_object(res, json, &a, &doc, &t, err);
+    r = parse_object(res, json, &a, &doc, &obj, err);
     if (r < 0)
         return err_wrap(err, ERR_PARSE, "%s", res->plural);
-    take_parts(&p, res, t->obj, &a);
+    take_parts(&p, res, obj, &a);
     p.key = resource_key(res, p.ns, p.name, &a);
     p.json = strip(json, &doc, false, &a);
     o = build(&p);
     /* A server is free to use versions that are no numbers: such an object has revision 0. */
     if (str_to_i64(doc_path_str(&doc, "metadata.resourceVersion"), &revision))
         o->revision = revision;
-    typed_free(t);
     *ret_o = o;
     return 0;
-}
-
-struct str object_stored_json(const struct object *o)
-{
-    assert(o->revision == 0);
-    return o->json;
 }
 
 /* ---- resourceVersion ---- */
@@ -395,7 +360,7 @@ void object_publish(struct object *o, int64_t revision, int64_t create_revision,
     int n;
 
     assert(o->revision == 0 && revision > 0);
-    typed_free(atomic_exchange(&o->lazy->typed, NULL));
+    free(atomic_exchange(&o->lazy->typed, NULL));
     free(atomic_exchange(&o->lazy->pb, NULL));
     place = version_place(o->json, &first);
     n = snprintf(text, sizeof(text), "%s\"resourceVersion\":\"%lld\"%s", first ? "" : ",",
@@ -412,6 +377,49 @@ void object_publish(struct object *o, int64_t revision, int64_t create_revision,
     o->version = version;
 }
 
+/* @s without metadata.resourceVersion and the comma that goes with it. */
+static struct str without_version(struct str s, struct arena *a)
+{
+    struct str name = STR("\"resourceVersion\"");
+    size_t at = find_member(s, find_member(s, skip_space(s, 0), STR("metadata")),
+                            STR("resourceVersion"));
+    size_t start = at, end;
+    char *copy;
+
+    if (at == 0)
+        return s;
+    while (!str_has_prefix(str_sub(s, start, s.len), name))
+        start--;
+    end = skip_space(s, skip_value(s, at));
+    if (s.p[end] == ',') {
+        end++;
+    } else {
+        while (s.p[start - 1] != ',' && s.p[start - 1] != '{')
+            start--;
+        start -= s.p[start - 1] == ',';
+    }
+    copy = arena_alloc(a, s.len);
+    memcpy(copy, s.p, start);
+    memcpy(copy + start, s.p + end, s.len - end);
+    return (struct str){copy, s.len - (end - start)};
+}
+
+struct object *object_with_revision(const struct object *o, int64_t revision)
+{
+    auto_arena a = {0};
+    struct parts p = {.res = o->res, .key = o->key, .ns = o->ns, .name = o->name, .uid = o->uid};
+    struct object *copy;
+
+    assert(o->revision > 0);
+    p.json = without_version(o->json, &a);
+    p.labels.n = o->n_labels;
+    p.labels.v = (void *)(uintptr_t)o->labels; /* build() only reads them */
+    p.fields = (void *)(uintptr_t)o->fields;
+    copy = build(&p);
+    object_publish(copy, revision, o->create_revision, o->version);
+    return copy;
+}
+
 /* ---- use ---- */
 
 struct object *object_ref(struct object *o)
@@ -424,7 +432,7 @@ struct object *object_unref(struct object *o)
 {
     if (!o || !ref_put(&o->ref))
         return NULL;
-    typed_free(atomic_load(&o->lazy->typed));
+    free(atomic_load(&o->lazy->typed));
     free(atomic_load(&o->lazy->pb));
     free(container_of(o, struct whole, o));
     return NULL;
@@ -432,23 +440,22 @@ struct object *object_unref(struct object *o)
 
 const void *object_typed(const struct object *o)
 {
-    struct lazy_typed *t = atomic_load_explicit(&o->lazy->typed, memory_order_acquire), *was = NULL;
+    void *typed = atomic_load_explicit(&o->lazy->typed, memory_order_acquire), *was = NULL, *obj;
     auto_arena a = {0};
     struct doc doc;
     int r;
 
-    if (t)
-        return t->obj;
-    /* The JSON was made from such a struct, or read as one before. */
-    r = json_parse(o->json, &a, &doc, NULL, NULL);
-    assert(r == 0);
-    r = typed_make(o->res->type, &doc, o->json, &t, NULL);
+    if (typed)
+        return typed;
+    /* The JSON was made from such a struct, or read as one before: it fits. */
+    r = parse_object(o->res, o->json, &a, &doc, &obj, NULL);
     assert(r == 0);
     (void)r;
-    if (atomic_compare_exchange_strong(&o->lazy->typed, &was, t))
-        return t->obj;
-    typed_free(t); /* another thread was faster */
-    return was->obj;
+    typed = typed_pack(o->res->type, obj, o->json);
+    if (atomic_compare_exchange_strong(&o->lazy->typed, &was, typed))
+        return typed;
+    free(typed); /* another thread was faster */
+    return was;
 }
 
 const struct meta_object_meta *object_meta(const struct object *o)

@@ -15,8 +15,6 @@ struct step { /* a member on the way to the value at hand */
 struct reader {
     struct arena *arena;
     struct err *err;
-    struct str stable; /* strings within it need no copy */
-    bool copy;
     unsigned depth;
     size_t bytes; /* spent on elements */
 };
@@ -106,13 +104,6 @@ static int bad_number(struct reader *r, const struct field *f, const struct doc 
     return mismatch(r, f, GO_ELEM, buf_cstr(&out), at);
 }
 
-static struct str keep(struct reader *r, struct str s)
-{
-    if (!r->copy || !s.p || (s.p >= r->stable.p && s.p < r->stable.p + r->stable.len))
-        return s;
-    return str_dup(r->arena, s);
-}
-
 static int read_int(struct reader *r, const struct field *f, const struct doc *d, void *dst,
                     const struct step *at)
 {
@@ -159,7 +150,7 @@ static int read_int_or_string(struct reader *r, const struct doc *d, void *dst)
 
     if (d->kind == DOC_STRING) {
         v->kind = INT_OR_STRING_STRING;
-        v->s = keep(r, d->s);
+        v->s = d->s;
         return 0;
     }
     if (d->kind == DOC_INT && d->i >= INT32_MIN && d->i <= INT32_MAX) {
@@ -215,18 +206,19 @@ static int normalize_schema(struct reader *r, const struct field *f, const struc
 static int read_schema(struct reader *r, const struct field *f, struct doc *d,
                        const struct step *at)
 {
-    enum doc_kind other = f->raw_form == RAW_SCHEMA_OR_BOOL ? DOC_BOOL : DOC_ARRAY;
     struct doc copy = doc_array();
     int code;
 
     if (d->kind == DOC_OBJECT)
         return normalize_schema(r, f, d, d, at);
-    if (d->kind != other)
-        return err_new(r->err, ERR_BAD_REQUEST, "%s", f->raw_form == RAW_SCHEMA_OR_BOOL
-                                                          ? "boolean or JSON schema expected"
-                                                          : "array or JSON schema expected");
-    if (other == DOC_BOOL)
+    if (f->raw_form == RAW_SCHEMA_OR_BOOL)
+        return d->kind == DOC_BOOL ? 0
+                                   : err_new(r->err, ERR_BAD_REQUEST,
+                                             "boolean or JSON schema expected");
+    if (d->kind != DOC_ARRAY || d->n == 0) { /* upstream takes anything else for neither */
+        *d = doc_null();
         return 0;
+    }
     for (uint32_t i = 0; i < d->n; i++) {
         struct doc item;
 
@@ -251,7 +243,7 @@ static int read_raw(struct reader *r, const struct field *f, const struct doc *d
     if (f->raw_form == RAW_EMPTY && d->kind != DOC_OBJECT)
         return mismatch(r, f, GO_ELEM, doc_go_kind(d), at);
     copy = arena_new(r->arena, struct doc);
-    *copy = r->copy ? doc_clone(r->arena, d, true) : *d;
+    *copy = *d;
     if (f->raw_form == RAW_EMPTY)
         *copy = doc_object();
     else if (f->raw_form != RAW_JSON)
@@ -272,7 +264,7 @@ static int read_value(struct reader *r, const struct field *f, const struct doc 
     case FIELD_STRING:
         if (d->kind != DOC_STRING)
             return mismatch(r, f, GO_ELEM, doc_go_kind(d), at);
-        *(struct str *)dst = keep(r, d->s);
+        *(struct str *)dst = d->s;
         return 0;
     case FIELD_BOOL:
         if (d->kind != DOC_BOOL)
@@ -354,7 +346,7 @@ static int read_map(struct reader *r, const struct field *f, const struct doc *d
         const struct doc *value = &d->members[i].value;
         char *entry = (char *)dst->v + i * size;
 
-        *(struct str *)(void *)entry = keep(r, d->members[i].key);
+        *(struct str *)(void *)entry = d->members[i].key;
         if (f->card == CARD_MAP)
             code = read_value(r, f, value, entry + MAP_VALUE_OFFSET, at);
         else if (value->kind == DOC_NULL)
@@ -411,31 +403,17 @@ static int read_message(struct reader *r, const struct type *type, const struct 
     return 0;
 }
 
-static int read_top(struct reader *r, const struct type *type, const struct doc *doc, void *obj)
-{
-    if (doc->kind == DOC_NULL)
-        return 0;
-    if (doc->kind != DOC_OBJECT)
-        return err_new(r->err, ERR_BAD_REQUEST,
-                       "json: cannot unmarshal %s into Go value of type %s.%s", doc_go_kind(doc),
-                       type->version, type->name);
-    return read_message(r, type, doc, obj, NULL);
-}
-
 int typed_from_doc(const struct type *type, const struct doc *doc, struct arena *a, void *obj,
                    struct err *err)
 {
     struct reader r = {.arena = a, .err = err};
 
-    return read_top(&r, type, doc, obj);
-}
-
-int typed_from_doc_copy(const struct type *type, const struct doc *doc, struct str stable,
-                        struct arena *a, void *obj, struct err *err)
-{
-    struct reader r = {.arena = a, .err = err, .copy = true, .stable = stable};
-
-    return read_top(&r, type, doc, obj);
+    if (doc->kind == DOC_NULL)
+        return 0;
+    if (doc->kind != DOC_OBJECT)
+        return err_new(err, ERR_BAD_REQUEST, "json: cannot unmarshal %s into Go value of type %s.%s",
+                       doc_go_kind(doc), type->version, type->name);
+    return read_message(&r, type, doc, obj, NULL);
 }
 
 int typed_from_json(const struct type *type, struct str json, struct arena *a, void **ret_obj,

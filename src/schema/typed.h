@@ -27,7 +27,8 @@ MUST_USE int typed_from_json(const struct type *type, struct str json, struct ar
 /** Appends compact JSON; type-meta members are left out unless set in the struct. */
 void typed_write_json(const struct type *type, const void *obj, struct buf *out);
 
-/** Decodes a protobuf message (no envelope) into *@obj. Unknown fields are dropped. ERR_PARSE. */
+/** Decodes a protobuf message (no envelope) into *@obj. Unknown fields are dropped. Strings are views
+ *  into @bytes. ERR_PARSE, ERR_TOO_LARGE. */
 MUST_USE int typed_from_pb(const struct type *type, struct str bytes, struct arena *a, void *obj,
                            struct err *err);
 /** Appends the protobuf message, byte for byte as upstream writes it. */
@@ -44,7 +45,7 @@ void pb_envelope_write(struct buf *out, struct str api_version, struct str kind,
 /** Sets the declared defaults of all absent fields, then runs each type's set_defaults(),
  *  parents first. @a holds what is added. */
 void typed_default(const struct type *type, void *obj, struct arena *a);
-/** A deep copy in @a; strings are copied when @copy_strings. */
+/** A deep copy in one allocation of @a; strings are copied when @copy_strings. */
 void *typed_clone(const struct type *type, const void *obj, struct arena *a, bool copy_strings);
 /** Deep semantic equality: an empty list or map equals an absent one (upstream's DeepEqual of
  *  encoded objects). */

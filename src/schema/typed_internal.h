@@ -44,7 +44,6 @@ static inline bool field_written(const struct field *f, const void *obj)
 void field_clear(const struct field *f, void *obj); /** Makes the member of @f absent. */
 /** Sorts the @n entries of a map of @f by key; of equal keys the last stays. Returns how many stay. */
 size_t map_sort(const struct field *f, void *v, size_t n);
-/** As typed_from_doc(), but strings outside of @stable and raw documents are copied into @a, so that the
- *  document need not live on. */
-MUST_USE int typed_from_doc_copy(const struct type *type, const struct doc *doc, struct str stable,
-                                 struct arena *a, void *obj, struct err *err);
+/** A deep copy in one block, which the caller frees with free(); strings within @stable stay views of
+ *  it. */
+void *typed_pack(const struct type *type, const void *obj, struct str stable);

@@ -149,6 +149,8 @@ static int read_alternative(struct pb_in *in, const struct field *f, const struc
         if (rc < 0)
             return rc;
     }
+    if (doc->kind == DOC_NULL)
+        *doc = doc_array();
     doc_append(in->arena, doc, item);
     return 0;
 }
@@ -168,7 +170,7 @@ static int read_raw(struct pb_in *in, const struct field *f, struct str bytes, s
         *doc = doc_object();
         return 0;
     }
-    *doc = f->raw_form == RAW_SCHEMA_OR_BOOL ? doc_bool(false) : doc_array();
+    *doc = f->raw_form == RAW_SCHEMA_OR_BOOL ? doc_bool(false) : doc_null();
     while ((rc = pb_next(&r, &pb, in->err)) > 0) {
         rc = read_alternative(in, f, &pb, doc);
         if (rc < 0)
