@@ -117,6 +117,9 @@ struct request {
     VEC(struct http_header) headers;
     stage_fn next_stage;           /* where request_resume() goes on */
     void *state;                   /* of the stage that waits */
+    /* Set by a stage that waits or streams, or NULL: the peer is gone, time is up, or the server
+     * stops; end the wait soon. Called once at most, on the request's loop. */
+    void (*on_cancel)(struct request *rq);
     bool finished;
 };
 
