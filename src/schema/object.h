@@ -44,6 +44,9 @@ MUST_USE int object_from_wire(const struct resource *res, struct str json, struc
 struct str object_stored_json(const struct object *o);
 /** Sets the revisions and writes resourceVersion into the JSON. Once, before the object is shared. */
 void object_publish(struct object *o, int64_t revision, int64_t create_revision, int64_t version);
+/** A copy of the published @o whose JSON and revision say @revision: what a watch shows of a deletion.
+ *  One reference, the caller's. */
+struct object *object_with_revision(const struct object *o, int64_t revision);
 struct object *object_ref(struct object *o);   /** One more reference; returns @o. */
 struct object *object_unref(struct object *o); /** Drops one; NULL is a no-op; returns NULL. */
 /** The C struct (res->type), with resourceVersion set; decoded at first use; lives as long as @o. */

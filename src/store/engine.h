@@ -10,18 +10,25 @@
 #include "base/err.h"
 #include "base/str.h"
 
+enum {
+    ENGINE_KEY_MAX = 511, /* bytes of a key; longer or empty ones are ERR_TOO_LARGE */
+    /* So many revisions after the last committed one may be given out before the next commit: an
+     * engine that ends without close() never reports a current revision below one of them. */
+    ENGINE_REVISIONS_AHEAD = 4096,
+};
 struct engine;
 struct engine_kv {
     struct str key, value; /* borrowed from the engine until the next call on it */
     int64_t mod_revision, create_revision, version;
     bool deleted; /* a tombstone; value is empty */
 };
-struct engine_ops { /* for implementers; callers use engine_*() */
+struct engine_ops {
     const char *name; /* "lmdb", "memory" */
     /* The last revision that may have been given out, and the oldest still readable. */
     void (*revisions)(struct engine *e, int64_t *ret_current, int64_t *ret_compacted);
-    /* Calls @each for every live key with @prefix in key order; stops when it returns non-zero,
-     * returning that. @revision 0: newest; ERR_EXPIRED when compacted away. Sees the open batch. */
+    /* Calls @each for every live key with @prefix in key order, from @from on (STR_NULL: from the
+     * first); stops when it returns non-zero, returning that. @revision 0: newest; ERR_EXPIRED when
+     * compacted away, ERR_TIMEOUT when in the future. Sees the open batch. @each calls no engine. */
     int (*range)(struct engine *e, struct str prefix, struct str from, int64_t revision,
                  int (*each)(void *arg, const struct engine_kv *kv), void *arg, struct err *err);
     /* The newest live entry of @key: ERR_NOT_FOUND as an outcome. Sees the open batch. */
@@ -30,15 +37,17 @@ struct engine_ops { /* for implementers; callers use engine_*() */
     int (*changes)(struct engine *e, int64_t from, int64_t to,
                    int (*each)(void *arg, const struct engine_kv *kv), void *arg, struct err *err);
     /* Adds to the open batch (opened at need). @revision rises from put to put, several keys may
-     * share one. Deleting an absent key is ERR_NOT_FOUND. */
+     * share one. Deleting an absent key is ERR_NOT_FOUND; the batch goes on. After any other error
+     * the batch can only be aborted. */
     int (*put)(struct engine *e, int64_t revision, struct str key, struct str value,
                struct err *err);
     int (*remove)(struct engine *e, int64_t revision, struct str key, struct err *err);
     /* Makes the batch durable (one sync), or drops it whole and returns the error. */
     int (*commit)(struct engine *e, struct err *err);
     void (*abort)(struct engine *e); /* drops the open batch */
-    /* Forgets history before @revision; does a bounded amount of work a call: ret_more says whether
-     * to call again. */
+    /* Forgets history before @revision: what was true at @revision, and every change since, stays
+     * readable. Does a bounded amount of work a call: ret_more says whether to call again. Not
+     * while a batch is open. ERR_TIMEOUT when in the future. */
     int (*compact)(struct engine *e, int64_t revision, bool *ret_more, struct err *err);
     uint64_t (*size_bytes)(struct engine *e); /* on disk */
     void (*close)(struct engine *e);

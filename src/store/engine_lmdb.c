@@ -1,0 +1,535 @@
+/* engine_lmdb.c - the engine on disk: reads, the open batch, commit.
+ *
+ * The open batch is an LMDB write transaction. Its operations are also kept in memory: when the map
+ * turns out too small, the transaction is dropped, the map doubled, and the batch replayed. So
+ * there is no limit in advance, and the map of a small store stays small.
+ */
+#include "store/lmdb_internal.h"
+#include <errno.h>
+#include <sys/stat.h>
+
+enum {
+    RELEASE_BYTES = 4 << 20,     /* values read before their pages are given back */
+    BATCH_KEEP_BYTES = 1 << 20,  /* replay memory kept from batch to batch */
+};
+
+int lmdb_fail(struct engine_lmdb *e, int rc, const char *what, struct err *err)
+{
+    if (rc == MDB_PANIC)
+        e->broken = true;
+    return err_new(err, ERR_IO, "store in %s: %s: %s", e->dir, what, mdb_strerror(rc));
+}
+
+int lmdb_grow(struct engine_lmdb *e, struct err *err)
+{
+    MDB_envinfo info;
+    int rc = mdb_env_info(e->env, &info);
+
+    assert(!e->txn);
+    if (!rc)
+        rc = mdb_env_set_mapsize(e->env, info.me_mapsize * 2);
+    return rc ? lmdb_fail(e, rc, "grow the map", err) : 0;
+}
+
+int lmdb_read_begin(struct engine_lmdb *e, MDB_txn **ret_txn, struct err *err)
+{
+    int rc;
+
+    if (!e->txn) {
+        if (e->broken)
+            return err_new(err, ERR_IO, "store in %s: not usable after an error", e->dir);
+        rc = mdb_txn_renew(e->read);
+        if (rc)
+            return lmdb_fail(e, rc, "begin to read", err);
+    }
+    *ret_txn = e->txn ? e->txn : e->read;
+    return 0;
+}
+
+void lmdb_read_end(struct engine_lmdb *e)
+{
+    if (!e->txn)
+        mdb_txn_reset(e->read);
+}
+
+/* Gives pages that were read back to the kernel's cache: mapped ones count as this process's
+ * memory. The next read maps them again. */
+static void release_pages(struct engine_lmdb *e)
+{
+    MDB_envinfo info;
+
+    if (e->txn || e->read_bytes < RELEASE_BYTES)
+        return;
+    e->read_bytes = 0;
+    if (mdb_env_info(e->env, &info) == 0 && mdb_env_set_mapsize(e->env, info.me_mapsize))
+        e->broken = true; /* there is no map now: reopened at the next use */
+}
+
+static struct engine_kv kv_of(const struct record *r)
+{
+    return (struct engine_kv){.key = r->key,
+                              .value = r->value,
+                              .mod_revision = r->at.revision,
+                              .create_revision = r->create,
+                              .version = r->version,
+                              .deleted = r->deleted};
+}
+
+static int64_t newest(const struct engine_lmdb *e)
+{
+    return e->txn && e->last.revision ? e->last.revision : e->current;
+}
+
+static void lmdb_revisions(struct engine *base, int64_t *ret_current, int64_t *ret_compacted)
+{
+    *ret_current = lmdb_of(base)->current;
+    *ret_compacted = lmdb_of(base)->state.compacted;
+}
+
+static int damaged_entry(struct str key, struct err *err)
+{
+    return err_new(err, ERR_PARSE, "damaged entry of %.*s", STR_ARG(key));
+}
+
+/* The record that @en, the entry of @key, speaks of; both must agree. */
+static int entry_record(struct engine_lmdb *e, MDB_txn *txn, struct str key,
+                        const struct entry *en, struct record *ret_r, struct err *err)
+{
+    int r = record_load(e, txn, en->at, ret_r, err);
+
+    if (r == ERR_NOT_FOUND)
+        return damaged_entry(key, err);
+    if (r == 0 && (!str_eq(ret_r->key, key) || ret_r->version != en->version ||
+                   ret_r->deleted != en->deleted || ret_r->create != en->create))
+        return damaged_entry(key, err);
+    return r;
+}
+
+/* What @key was at @revision (0: newest): 1 with @ret_r, 0 when it did not exist. */
+static int record_at(struct engine_lmdb *e, MDB_txn *txn, struct str key, struct str entry_bytes,
+                     int64_t revision, struct record *ret_r, struct err *err)
+{
+    struct entry en;
+    struct rev_at at;
+    int r;
+
+    if (!entry_read(entry_bytes, &en))
+        return damaged_entry(key, err);
+    if (!revision || en.at.revision <= revision) {
+        if (en.deleted)
+            return 0;
+        r = entry_record(e, txn, key, &en, ret_r, err);
+        return r < 0 ? r : 1;
+    }
+    for (at = en.at; at.revision; at = ret_r->older) {
+        r = record_load(e, txn, at, ret_r, err);
+        if (r == ERR_NOT_FOUND && at.revision < e->state.compacted)
+            return 0; /* a deletion that was compacted away */
+        if (r == ERR_NOT_FOUND)
+            return damaged_entry(key, err);
+        if (r < 0)
+            return r;
+        if (at.revision <= revision)
+            return !ret_r->deleted;
+        if (ret_r->older.revision > at.revision)
+            return damaged_entry(key, err); /* it would never end */
+    }
+    return 0;
+}
+
+static int check_revision(struct engine_lmdb *e, int64_t revision, struct err *err)
+{
+    if (revision < e->state.compacted)
+        return err_new(err, ERR_EXPIRED, "revision %lld has been compacted (%lld)",
+                       (long long)revision, (long long)e->state.compacted);
+    if (revision > newest(e))
+        return err_new(err, ERR_TIMEOUT, "revision %lld is in the future (%lld)",
+                       (long long)revision, (long long)newest(e));
+    return 0;
+}
+
+static int range_in(struct engine_lmdb *e, MDB_txn *txn, struct str prefix, struct str from,
+                    int64_t revision, int (*each)(void *arg, const struct engine_kv *kv),
+                    void *arg, struct err *err)
+{
+    struct str start = str_cmp(from, prefix) > 0 ? from : prefix;
+    MDB_val k = val_of(start), v;
+    MDB_cursor *c;
+    int r = 0, rc = mdb_cursor_open(txn, e->key, &c);
+
+    if (rc)
+        return lmdb_fail(e, rc, "read", err);
+    /* A start longer than any key: LMDB would refuse it, and nothing has the prefix then. */
+    if (start.len > ENGINE_KEY_MAX)
+        k.mv_size = ENGINE_KEY_MAX;
+    rc = mdb_cursor_get(c, &k, &v, start.len ? MDB_SET_RANGE : MDB_FIRST);
+    for (; rc == 0 && r == 0; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+        struct record rec;
+        struct engine_kv kv;
+
+        if (str_cmp(val_str(&k), start) < 0)
+            continue;
+        if (!str_has_prefix(val_str(&k), prefix))
+            break;
+        r = record_at(e, txn, val_str(&k), val_str(&v), revision, &rec, err);
+        if (r <= 0)
+            continue;
+        kv = kv_of(&rec);
+        r = each(arg, &kv);
+    }
+    mdb_cursor_close(c);
+    if (r == 0 && rc && rc != MDB_NOTFOUND)
+        return lmdb_fail(e, rc, "read", err);
+    return r;
+}
+
+static int lmdb_range(struct engine *base, struct str prefix, struct str from, int64_t revision,
+                      int (*each)(void *arg, const struct engine_kv *kv), void *arg,
+                      struct err *err)
+{
+    struct engine_lmdb *e = lmdb_of(base);
+    MDB_txn *txn;
+    int r = revision ? check_revision(e, revision, err) : 0;
+
+    if (r == 0)
+        r = lmdb_read_begin(e, &txn, err);
+    if (r < 0)
+        return r;
+    r = range_in(e, txn, prefix, from, revision, each, arg, err);
+    lmdb_read_end(e);
+    release_pages(e);
+    return r;
+}
+
+static int lmdb_get(struct engine *base, struct str key, struct engine_kv *ret_kv,
+                    struct err *err)
+{
+    struct engine_lmdb *e = lmdb_of(base);
+    MDB_txn *txn;
+    MDB_val k = val_of(key), v;
+    struct record rec;
+    int rc, r;
+
+    if (key.len == 0 || key.len > ENGINE_KEY_MAX)
+        return ERR_NOT_FOUND;
+    release_pages(e);
+    r = lmdb_read_begin(e, &txn, err);
+    if (r < 0)
+        return r;
+    rc = mdb_get(txn, e->key, &k, &v);
+    if (rc == MDB_NOTFOUND)
+        r = ERR_NOT_FOUND;
+    else if (rc)
+        r = lmdb_fail(e, rc, "read", err);
+    else
+        r = record_at(e, txn, key, val_str(&v), 0, &rec, err);
+    lmdb_read_end(e);
+    if (r > 0)
+        *ret_kv = kv_of(&rec);
+    return r > 0 ? 0 : r < 0 ? r : ERR_NOT_FOUND;
+}
+
+static int changes_in(struct engine_lmdb *e, MDB_txn *txn, int64_t from, int64_t to,
+                      int (*each)(void *arg, const struct engine_kv *kv), void *arg,
+                      struct err *err)
+{
+    unsigned char start[REV_KEY_BYTES];
+    MDB_val k = {sizeof(start), start}, v;
+    MDB_cursor *c;
+    int r = 0, rc = mdb_cursor_open(txn, e->rev, &c);
+
+    if (rc)
+        return lmdb_fail(e, rc, "read", err);
+    rev_key_write((struct rev_at){MAX(from, 0), 0}, start);
+    rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+    for (; rc == 0 && r == 0; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+        struct rev_at at;
+        struct record rec;
+        struct engine_kv kv;
+
+        if (!rev_key_read(val_str(&k), &at)) {
+            r = err_new(err, ERR_PARSE, "damaged table of revisions");
+            break;
+        }
+        if (at.revision > to)
+            break;
+        e->read_bytes += v.mv_size;
+        r = record_read(&e->crc, at, val_str(&v), &rec, err);
+        if (r < 0)
+            break;
+        kv = kv_of(&rec);
+        r = each(arg, &kv);
+    }
+    mdb_cursor_close(c);
+    if (r == 0 && rc && rc != MDB_NOTFOUND)
+        return lmdb_fail(e, rc, "read", err);
+    return r;
+}
+
+static int lmdb_changes(struct engine *base, int64_t from, int64_t to,
+                        int (*each)(void *arg, const struct engine_kv *kv), void *arg,
+                        struct err *err)
+{
+    struct engine_lmdb *e = lmdb_of(base);
+    MDB_txn *txn;
+    int r;
+
+    if (from < e->state.compacted)
+        return err_new(err, ERR_EXPIRED, "revision %lld has been compacted (%lld)",
+                       (long long)from, (long long)e->state.compacted);
+    r = lmdb_read_begin(e, &txn, err);
+    if (r < 0)
+        return r;
+    r = changes_in(e, txn, from, to, each, arg, err);
+    lmdb_read_end(e);
+    release_pages(e);
+    return r;
+}
+
+int lmdb_state_write(struct engine_lmdb *e, MDB_txn *txn, const struct engine_state *s)
+{
+    unsigned char bytes[STATE_BYTES];
+    MDB_val k = val_of(STR("state")), v = {sizeof(bytes), bytes};
+
+    state_write(&e->crc, s, bytes);
+    return mdb_put(txn, e->meta, &k, &v, 0);
+}
+
+/* Opens the write transaction of a batch. An LMDB code. */
+static int batch_begin(struct engine_lmdb *e)
+{
+    int rc = mdb_txn_begin(e->env, NULL, 0, &e->txn);
+
+    e->last = (struct rev_at){0};
+    if (rc) {
+        e->txn = NULL; /* LMDB leaves it as it was, but does not promise to */
+        return rc;
+    }
+    rc = mdb_cursor_open(e->txn, e->rev, &e->revs);
+    if (!rc)
+        rc = mdb_cursor_open(e->txn, e->key, &e->keys);
+    return rc;
+}
+
+static void batch_drop(struct engine_lmdb *e)
+{
+    if (e->txn)
+        mdb_txn_abort(e->txn);
+    e->txn = NULL;
+    e->last = (struct rev_at){0};
+}
+
+static void batch_forget(struct engine_lmdb *e)
+{
+    vec_clear(&e->ops);
+    if (e->batch_bytes.cap > BATCH_KEEP_BYTES)
+        buf_deinit(&e->batch_bytes);
+    buf_reset(&e->batch_bytes);
+}
+
+/* Writes one change into the transaction. An LMDB code; MDB_NOTFOUND: nothing to delete. */
+static int batch_apply(struct engine_lmdb *e, const struct batch_op *op)
+{
+    struct str bytes = buf_view(&e->batch_bytes);
+    struct record r = {.at = {op->revision, 0},
+                       .key = str_sub(bytes, op->key_at, op->key_len),
+                       .value = str_sub(bytes, op->value_at, op->value_len),
+                       .deleted = op->deleted};
+    unsigned char place[REV_KEY_BYTES], entry_bytes[ENTRY_BYTES];
+    MDB_val k = val_of(r.key), v, rev_k = {sizeof(place), place};
+    struct entry en = {.deleted = true};
+    int rc = mdb_cursor_get(e->keys, &k, &v, MDB_SET);
+    bool known = rc == 0;
+
+    if (rc && rc != MDB_NOTFOUND)
+        return rc;
+    if (known && !entry_read(val_str(&v), &en))
+        return MDB_CORRUPTED;
+    if (op->deleted && en.deleted)
+        return MDB_NOTFOUND;
+    if (e->last.revision == op->revision)
+        r.at.sub = e->last.sub + 1;
+    r.older = en.at;
+    if (!op->deleted) {
+        r.create = en.deleted ? op->revision : en.create;
+        r.version = en.deleted ? 1 : en.version + 1;
+    }
+    rev_key_write(r.at, place);
+    v = (MDB_val){.mv_size = record_size(&r)};
+    rc = mdb_cursor_put(e->revs, &rev_k, &v, MDB_APPEND | MDB_RESERVE);
+    if (rc)
+        return rc;
+    record_write(&e->crc, &r, v.mv_data);
+    en = (struct entry){r.at, r.create, r.version, r.deleted};
+    entry_write(&en, entry_bytes);
+    k = val_of(r.key);
+    v = (MDB_val){sizeof(entry_bytes), entry_bytes};
+    rc = mdb_cursor_put(e->keys, &k, &v, known ? MDB_CURRENT : 0);
+    if (!rc)
+        e->last = r.at;
+    return rc;
+}
+
+/* Doubles the map and does the whole batch again. An LMDB code, or 0 with @ret_r < 0. */
+static int batch_replay(struct engine_lmdb *e, int *ret_r, struct err *err)
+{
+    int rc;
+
+    do {
+        batch_drop(e);
+        *ret_r = lmdb_grow(e, err);
+        if (*ret_r < 0)
+            return 0;
+        rc = batch_begin(e);
+        for (size_t i = 0; i < e->ops.n && !rc; i++)
+            rc = batch_apply(e, &e->ops.v[i]);
+    } while (rc == MDB_MAP_FULL);
+    return rc;
+}
+
+static int batch_add(struct engine_lmdb *e, const struct batch_op *op, struct err *err)
+{
+    int r = 0, rc = e->txn ? 0 : e->broken ? MDB_PANIC : batch_begin(e);
+
+    if (rc == MDB_PANIC && !e->txn) {
+        r = lmdb_revive(e, err);
+        if (r < 0)
+            return r;
+        rc = batch_begin(e);
+    }
+    if (!rc)
+        rc = batch_apply(e, op);
+    if (rc == MDB_NOTFOUND) {
+        struct str key = str_sub(buf_view(&e->batch_bytes), op->key_at, op->key_len);
+
+        return err_new(err, ERR_NOT_FOUND, "no key %.*s", STR_ARG(key));
+    }
+    vec_push(&e->ops, *op);
+    if (rc == MDB_MAP_FULL)
+        rc = batch_replay(e, &r, err);
+    return rc ? lmdb_fail(e, rc, "write", err) : r;
+}
+
+static int lmdb_write(struct engine_lmdb *e, int64_t revision, struct str key, struct str value,
+                      bool deleted, struct err *err)
+{
+    struct batch_op op = {.revision = revision,
+                          .key_at = e->batch_bytes.len,
+                          .key_len = key.len,
+                          .value_at = e->batch_bytes.len + key.len,
+                          .value_len = value.len,
+                          .deleted = deleted};
+    int r;
+
+    if (key.len == 0 || key.len > ENGINE_KEY_MAX || value.len > INT32_MAX)
+        return err_new(err, ERR_TOO_LARGE, "a key has 1 to %d bytes, not %zu", ENGINE_KEY_MAX,
+                       key.len);
+    if (revision < newest(e) || revision <= e->current)
+        return err_new(err, ERR_INTERNAL, "revision %lld after %lld", (long long)revision,
+                       (long long)newest(e));
+    buf_str(&e->batch_bytes, key);
+    buf_str(&e->batch_bytes, value);
+    r = batch_add(e, &op, err);
+    if (r == ERR_NOT_FOUND)
+        e->batch_bytes.len = op.key_at;
+    return r;
+}
+
+static int lmdb_put(struct engine *base, int64_t revision, struct str key, struct str value,
+                    struct err *err)
+{
+    return lmdb_write(lmdb_of(base), revision, key, value, false, err);
+}
+
+static int lmdb_remove(struct engine *base, int64_t revision, struct str key, struct err *err)
+{
+    return lmdb_write(lmdb_of(base), revision, key, STR_NULL, true, err);
+}
+
+static void lmdb_abort(struct engine *base)
+{
+    batch_drop(lmdb_of(base));
+    batch_forget(lmdb_of(base));
+}
+
+/* Writes the state if @s changed it, and ends the transaction. An LMDB code. */
+static int batch_end(struct engine_lmdb *e, const struct engine_state *s)
+{
+    MDB_txn *txn = e->txn;
+    int rc = 0;
+
+    if (s->ceiling != e->state.ceiling)
+        rc = lmdb_state_write(e, txn, s);
+    if (rc)
+        return rc;
+    e->txn = NULL; /* commit frees it even when it fails */
+    return mdb_txn_commit(txn);
+}
+
+static int lmdb_commit(struct engine *base, struct err *err)
+{
+    struct engine_lmdb *e = lmdb_of(base);
+    struct engine_state s = e->state;
+    int64_t revision = newest(e);
+    int rc, r = 0;
+
+    if (!e->txn)
+        return 0;
+    if (revision + ENGINE_REVISIONS_AHEAD > s.ceiling)
+        s.ceiling = revision + 2 * ENGINE_REVISIONS_AHEAD;
+    rc = batch_end(e, &s);
+    while (rc == MDB_MAP_FULL) {
+        rc = batch_replay(e, &r, err);
+        if (rc || r < 0)
+            break;
+        rc = batch_end(e, &s);
+    }
+    batch_drop(e);
+    batch_forget(e);
+    if (rc || r < 0) {
+        e->lost = true;
+        return rc ? lmdb_fail(e, rc, "commit", err) : r;
+    }
+    e->current = revision;
+    e->state = s;
+    e->lost = false;
+    return 0;
+}
+
+static uint64_t lmdb_size_bytes(struct engine *base)
+{
+    struct stat st;
+    int fd;
+
+    if (mdb_env_get_fd(lmdb_of(base)->env, &fd) || fstat(fd, &st))
+        return 0;
+    return (uint64_t)st.st_size;
+}
+
+static const struct engine_ops lmdb_ops = {
+    .name = "lmdb",
+    .revisions = lmdb_revisions,
+    .range = lmdb_range,
+    .get = lmdb_get,
+    .changes = lmdb_changes,
+    .put = lmdb_put,
+    .remove = lmdb_remove,
+    .commit = lmdb_commit,
+    .abort = lmdb_abort,
+    .compact = lmdb_compact,
+    .size_bytes = lmdb_size_bytes,
+    .close = lmdb_close,
+};
+
+int engine_lmdb_open(const char *dir, struct engine **ret_e, struct err *err)
+{
+    struct engine_lmdb *e = xnew(struct engine_lmdb);
+    int r;
+
+    e->base.ops = &lmdb_ops;
+    r = lmdb_setup(e, dir, err);
+    if (r < 0)
+        return r;
+    *ret_e = &e->base;
+    return 0;
+}

@@ -1,0 +1,129 @@
+/* store_internal.h - the store's own state, shared by its files.
+ *
+ *     store.c    open, close, the thread or loop, the queue of transactions
+ *     batch.c    one batch: check, apply, commit, publish or roll back, answer
+ *     cache.c    what readers see: snapshots, cursors, subscriptions
+ *     upkeep.c   lazy deadline, journal trimming, compaction: what is due when
+ *
+ * Layer: store. Threads: the store's own (its thread or loop), but for members marked "any".
+ */
+#pragma once
+#include "base/buf.h"
+#include "base/queue.h"
+#include "base/vec.h"
+#include "store/journal.h"
+
+enum {
+    STORE_BATCH_TXNS = 1024,        /* transactions in one commit */
+    STORE_BATCH_BYTES = 8 << 20,    /* and the JSON in it, unless one transaction alone is larger */
+    STORE_LAZY_PENDING = 1024,      /* lazy writes that wait for a commit; <= ENGINE_REVISIONS_AHEAD */
+    STORE_SAMPLES = 32,             /* of time and revision, for compaction */
+    STORE_RETRY_MS = 1000,          /* after a failed commit or compaction that nobody waits for */
+};
+
+struct subscription {
+    struct ref ref; /* the subscriber's, and that of a queued run */
+    struct cache *cache;
+    struct loop *loop;
+    void (*fn)(void *arg);
+    void *arg;
+    atomic_bool queued; /* any: a run is posted and has not started */
+    bool ended;         /* its loop's */
+};
+struct cache {
+    struct store *store;
+    const struct resource *res;
+    struct omap objects;  /* the working state: published, and the current batch's changes */
+    struct journal journal; /* any, as journal.h says */
+    struct cell *current; /* any: the published struct snapshot */
+    VEC(struct event) pending; /* of the current batch */
+    bool touched;              /* by the current batch */
+    struct mutex *subs_mutex;  /* guards subs: subscribers come and go on their loops */
+    VEC(struct subscription *) subs;
+};
+struct lazy_write { /* published, not yet in the engine; key and value follow it */
+    int64_t revision;
+    struct str key, value;
+    bool deleted;
+};
+struct sample {
+    uint64_t at_ms;
+    int64_t revision;
+};
+struct batch {
+    VEC(struct store_txn *) txns;
+    VEC(struct cache *) touched;
+    bool durable; /* goes to the engine; else it holds only lazy writes */
+    bool sync;    /* the engine has an open batch */
+    int code;     /* 0, or why the whole batch fails */
+    struct err err;
+};
+struct link { /* what queued callbacks hold: the store may be gone when they run */
+    struct ref ref;
+    struct store *st; /* NULL: gone */
+    bool committed;   /* the commit under way has been made, its publication not yet */
+};
+struct store {
+    struct store_opts opts;
+    struct engine *engine;
+    const struct clock *clock;
+    struct queue *queue; /* any */
+    struct thread *thread;
+    struct cache *caches; /* sorted by address of res; fixed after store_open() */
+    size_t n_caches;
+    int64_t revision;         /* last one given */
+    atomic_int_fast64_t published; /* any */
+    struct store_txn *taken[STORE_BATCH_TXNS]; /* off the queue, from taken_at on not in a batch yet */
+    size_t n_taken, taken_at;
+    struct batch batch;
+    VEC(struct lazy_write *) lazy;
+    uint64_t lazy_due_ms; /* 0: nothing pending */
+    uint64_t trim_due_ms; /* 0: journals are empty */
+    struct sample samples[STORE_SAMPLES]; /* oldest first */
+    size_t n_samples;
+    uint64_t compact_due_ms; /* 0: nothing to compact */
+    int64_t compact_to;      /* under way while above compacted */
+    atomic_uint_fast64_t commits, n_txns, n_lazy_txns, size_bytes; /* any */
+    atomic_int_fast64_t compacted;                                 /* any */
+    atomic_bool closing;
+    /* On a loop: */
+    struct timer timer;
+    struct link *link;
+    atomic_bool posted; /* any: a turn is queued */
+    bool committing;    /* a commit is under way */
+};
+
+/** The store's monotonic clock. */
+uint64_t store_now_ms(const struct store *st);
+
+/* batch.c */
+/** Starts the next batch with @txns[n]: checks and applies them in order. */
+void batch_begin(struct store *st, struct store_txn *const *txns, size_t n);
+/** Starts a batch of nothing but the lazy writes that wait. */
+void batch_begin_lazy(struct store *st);
+/** Commits the engine's part, if there is any; the outcome is kept in the batch. */
+void batch_commit(struct store *st);
+/** Publishes or rolls back, and answers every transaction. */
+void batch_finish(struct store *st);
+/** Answers @txn with an error, without having looked at it. Any thread. */
+void txn_refuse(struct store_txn *txn, int code, const char *why);
+
+/* cache.c */
+/** Makes @c empty, knowing nothing of what came up to the store's revision. */
+void cache_init(struct cache *c, struct store *st, const struct resource *res);
+void cache_deinit(struct cache *c); /** Drops everything; subscriptions must be gone. */
+/** Publishes the working state, whose newest event is at @revision. */
+void cache_publish(struct cache *c, int64_t revision);
+/** Back to the published state. */
+void cache_rollback(struct cache *c);
+void cache_wake(struct cache *c); /** Tells the subscribers. */
+/** The cache of @res, or NULL. Any thread. */
+struct cache *store_find_cache(const struct store *st, const struct resource *res);
+
+/* upkeep.c */
+/** Notes that something was committed or published now. */
+void upkeep_note(struct store *st);
+/** Does what is due, in bounded pieces. True when there is more to do at once. */
+bool upkeep_run(struct store *st);
+/** Milliseconds until something is due; -1: nothing is. */
+int64_t upkeep_wait_ms(const struct store *st);

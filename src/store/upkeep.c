@@ -1,0 +1,115 @@
+/* upkeep.c - what the store does on its own: forget old events and old history.
+ *
+ * Nothing is due while nothing was written: then the store sleeps without a timeout.
+ */
+#include "store/store_internal.h"
+
+enum { STEPS = 16 }; /* history is forgotten in so many steps */
+
+static uint64_t step_ms(const struct store *st)
+{
+    return MAX(st->opts.history_ms / STEPS, 1u);
+}
+
+/* Remembers when the store was at which revision: the newest always, older ones a step apart. */
+static void sample(struct store *st, uint64_t now)
+{
+    size_t n = st->n_samples;
+
+    if (n && st->samples[n - 1].revision == st->revision)
+        return;
+    if (n == STORE_SAMPLES || (n >= 2 && now - st->samples[n - 2].at_ms < step_ms(st)))
+        n--;
+    st->samples[n] = (struct sample){now, st->revision};
+    st->n_samples = n + 1;
+    if (!st->compact_due_ms)
+        st->compact_due_ms = st->samples[0].at_ms + st->opts.history_ms;
+}
+
+void upkeep_note(struct store *st)
+{
+    uint64_t now = store_now_ms(st);
+
+    sample(st, now);
+    if (!st->trim_due_ms)
+        st->trim_due_ms = now + st->opts.history_ms + 1;
+}
+
+static void trim(struct store *st, uint64_t now)
+{
+    uint64_t oldest = 0;
+
+    for (size_t i = 0; i < st->n_caches; i++) {
+        struct journal *j = &st->caches[i].journal;
+        uint64_t at;
+
+        journal_trim(j, now - st->opts.history_ms);
+        at = journal_oldest_ms(j);
+        if (at && (!oldest || at < oldest))
+            oldest = at;
+    }
+    st->trim_due_ms =
+        oldest ? MAX(oldest + st->opts.history_ms + 1, now + step_ms(st)) : 0;
+}
+
+/* The newest revision that is history_ms old becomes the one to compact to. */
+static void choose_compaction(struct store *st, uint64_t now)
+{
+    size_t n = 0;
+
+    while (n < st->n_samples && st->samples[n].at_ms + st->opts.history_ms <= now)
+        n++;
+    if (n) {
+        st->compact_to = MAX(st->compact_to, st->samples[n - 1].revision);
+        st->n_samples -= n;
+        memmove(st->samples, st->samples + n, st->n_samples * sizeof(st->samples[0]));
+    }
+}
+
+/* One slice. True when there are more. */
+static bool compact(struct store *st, uint64_t now)
+{
+    int64_t current, compacted;
+    bool more = false;
+    int r = 0;
+
+    choose_compaction(st, now);
+    st->engine->ops->revisions(st->engine, &current, &compacted);
+    /* Lazy writes may be ahead of the engine. */
+    if (st->compact_to)
+        r = st->engine->ops->compact(st->engine, MIN(st->compact_to, current), &more, NULL);
+    if (r < 0) { /* a full or failing disk: the history stays a little longer */
+        st->compact_due_ms = now + STORE_RETRY_MS;
+        return false;
+    }
+    st->engine->ops->revisions(st->engine, &current, &compacted);
+    atomic_store_explicit(&st->compacted, compacted, memory_order_relaxed);
+    if (!more && st->n_samples)
+        st->compact_due_ms = MAX(st->samples[0].at_ms + st->opts.history_ms, now + step_ms(st));
+    else if (!more)
+        st->compact_due_ms = 0;
+    return more;
+}
+
+bool upkeep_run(struct store *st)
+{
+    uint64_t now = store_now_ms(st);
+
+    if (st->trim_due_ms && st->trim_due_ms <= now)
+        trim(st, now);
+    return st->compact_due_ms && st->compact_due_ms <= now && compact(st, now);
+}
+
+int64_t upkeep_wait_ms(const struct store *st)
+{
+    uint64_t due = st->lazy_due_ms, now;
+
+    if (st->trim_due_ms && (!due || st->trim_due_ms < due))
+        due = st->trim_due_ms;
+    if (st->compact_due_ms && (!due || st->compact_due_ms < due))
+        due = st->compact_due_ms;
+    if (!due)
+        return -1;
+    now = store_now_ms(st);
+    return due > now ? (int64_t)(due - now) : 0;
+}
