@@ -4,6 +4,8 @@
 #include "apiserver/inproc.h"
 #include "client/transport.h"
 
+enum { ALIVE_MS = 24 * 60 * 60 * 1000 };
+
 struct inproc_client {
     struct client base;
     struct apiserver *as;
@@ -11,6 +13,7 @@ struct inproc_client {
     const char *const *groups;
     unsigned watches;    /* still known to the server: the client lives on until they have ended */
     bool destroyed;
+    struct timer alive;  /* keeps the loop running while the server may still post answers to it */
 };
 struct inproc_watch {
     struct client_watch base;
@@ -23,8 +26,15 @@ struct inproc_watch {
 
 static void client_release(struct inproc_client *c)
 {
-    if (c->destroyed && c->watches == 0)
-        free(c);
+    if (!c->destroyed || c->watches > 0)
+        return;
+    timer_stop(&c->alive);
+    free(c);
+}
+
+static void on_alive(struct timer *t)
+{
+    (void)t;
 }
 
 static void fill(struct inproc_call *call, struct inproc_client *c, enum verb verb,
@@ -210,5 +220,7 @@ struct client *client_inproc_new(struct apiserver *as, struct loop *l, const cha
     c->as = as;
     c->user = str_from(copy);
     c->groups = groups;
+    timer_init(&c->alive, l, on_alive);
+    timer_start(&c->alive, ALIVE_MS, ALIVE_MS);
     return &c->base;
 }

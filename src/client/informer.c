@@ -121,7 +121,7 @@ static void on_event(void *arg, const struct watch_event *ev)
 
     i->retry_ms = 0;
     if (ev->revision > i->revision)
-        i->revision = ev->revision;
+        i->revision = ev->revision; /* first: handlers may ask how far the cache is */
     switch (ev->type) {
     case WATCH_ADDED:
     case WATCH_MODIFIED:
@@ -275,6 +275,11 @@ void informer_add_handler(struct informer *i, const struct informer_handler *h)
 bool informer_synced(const struct informer *i)
 {
     return i->synced && i->n_told == i->handlers.n;
+}
+
+int64_t informer_revision(const struct informer *i)
+{
+    return i->revision;
 }
 
 bool informers_synced(const struct informers *f)

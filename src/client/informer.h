@@ -26,6 +26,8 @@ struct informer *informers_get(struct informers *f, const struct resource *res, 
 void informer_add_handler(struct informer *i, const struct informer_handler *h);
 /** True once the first full state has arrived and been handed out. */
 bool informer_synced(const struct informer *i);
+/** Everything up to this revision has been handed out; 0 before the first event. */
+int64_t informer_revision(const struct informer *i);
 /** True once all informers of the factory are synced. */
 bool informers_synced(const struct informers *f);
 /** Runs @fn(@arg) once, on the loop, when all present informers are synced. */

@@ -13,30 +13,41 @@
 #include "client/events.h"
 #include "client/informer.h"
 
+struct driver;
 struct view { /* the cluster as the informers know it now; read-only */
     struct driver *driver;
     int64_t now_ns;        /* wall clock */
     struct arena *arena;   /* for what the plan makes */
     struct str ca_pem;
     uint32_t node_monitor_grace_ms;
+    struct str last_error; /* why the last plan for this key failed, STR_NULL if it did not */
+    unsigned failures;     /* how often in a row */
 };
 /** The object (borrowed for the plan), or NULL. @res must be among the controller's watches. */
 struct object *view_find(const struct view *v, const struct resource *res, struct str ns,
                          struct str name);
-/* for (struct object *o = view_first(v, res, ns, &it); o; o = informer_next(&it)) */
+/* for (o = view_first(v, res, ns, &it); o; o = informer_next(&it)) */
 /** Begins to walk the objects of @res in @ns (empty: all). */
 struct object *view_first(const struct view *v, const struct resource *res, struct str ns,
                           struct informer_iter *it);
 /** When @o was last changed as far as this process saw it, loop milliseconds ago; for heartbeats. */
 uint64_t view_age_ms(const struct view *v, const struct object *o);
 
-enum plan_op_kind { PLAN_CREATE, PLAN_UPDATE, PLAN_UPDATE_STATUS, PLAN_PATCH, PLAN_DELETE };
+enum plan_op_kind {
+    PLAN_CREATE,
+    PLAN_UPDATE,
+    PLAN_UPDATE_STATUS,
+    PLAN_PATCH,
+    PLAN_DELETE,
+    PLAN_DELETE_COLLECTION,
+};
 struct plan_op {
     enum plan_op_kind kind;
     const struct resource *res;
     struct str ns, name;
     const void *obj;           /* CREATE, UPDATE, UPDATE_STATUS: a struct of res->type */
-    const char *sub;           /* UPDATE: e.g. "finalize"; NULL: none */
+    const char *sub;           /* UPDATE, CREATE, PATCH: e.g. "finalize"; NULL: none */
+    const struct type *body_type; /* CREATE on a subresource that takes another type; NULL: res->type */
     const char *patch_type;    /* PATCH */
     struct str patch;
     struct str uid;            /* DELETE: precondition; STR_NULL: none */
@@ -49,12 +60,19 @@ struct plan_op {
     const char *ok_reason, *ok_text;   /* Normal */
     const char *fail_reason, *fail_text; /* Warning */
 };
+struct plan_event_text {
+    const struct object *on;
+    const char *type, *reason;
+    struct str text;
+};
 struct plan { /* what to do, in order; ops of one batch number run in parallel (slow start: 1, 2, 4, ...) */
     struct arena *arena;
     struct plan_op *ops;
     unsigned *batches;
     size_t n, cap;
     unsigned batch;            /* of the ops added from now on */
+    struct plan_event_text *events;
+    size_t n_events;
     uint64_t requeue_ms;       /* plan again after this; 0: only when something changes */
 };
 /** Adds @op to the current batch. */
@@ -69,6 +87,7 @@ void plan_event(struct plan *p, const struct object *o, const char *type, const 
 
 struct watch_rule { /* changes of @res enqueue keys */
     const struct resource *res;
+    bool track_age; /* view_age_ms() is asked about its objects */
     /* Calls add(arg, key) for each key that @o (new or old state) concerns. NULL: "namespace/name" of @o. */
     void (*keys)(const struct view *v, const struct object *o, void (*add)(void *arg, struct str key),
                  void *arg);
@@ -81,6 +100,8 @@ struct controller {
     /* Decides what the thing named @key needs now. An error is retried with back-off. */
     int (*plan)(const struct view *v, struct str key, struct plan *plan, struct err *err);
     uint32_t resync_ms;                /* plan all keys again this often; 0: never */
+    /* Also watches every other resource that can be watched, with this rule's keys(); NULL: no. */
+    const struct watch_rule *everything;
 };
 /** All controllers, ended by NULL (table.c). */
 extern const struct controller *const controllers_table[];
