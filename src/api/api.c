@@ -55,18 +55,20 @@ static const struct type *find_type(struct str group, struct str version, struct
     return NULL;
 }
 
+/* Status and its like are "v1"; the option types are of every group and version. */
+static bool shared_in(struct str group, struct str kind)
+{
+    return str_empty(group) || str_eqz(group, "meta.k8s.io") ||
+           str_has_suffix(kind, STR("Options"));
+}
+
 const struct type *api_find_type(struct str group, struct str version, struct str kind)
 {
     const struct type *t = find_type(group, version, kind);
 
-    if (t)
-        return t->flags & TYPE_KIND ? t : NULL;
-    /* The kinds that every group shares: Status, DeleteOptions, ... are v1 of any group. */
-    t = find_type(STR("meta.k8s.io"), STR("v1"), kind);
-    return t && (t->flags & TYPE_KIND) && (str_empty(group) || str_eqz(group, "meta.k8s.io") ||
-                                           str_has_suffix(kind, STR("Options")))
-               ? t
-               : NULL;
+    if (!t && shared_in(group, kind))
+        t = find_type(STR("meta.k8s.io"), STR("v1"), kind);
+    return t && t->flags & TYPE_KIND ? t : NULL;
 }
 
 void api_split_version(struct str api_version, struct str *ret_group, struct str *ret_version)

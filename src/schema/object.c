@@ -247,6 +247,12 @@ int object_from_wire(const struct resource *res, struct str json, struct object 
     return 0;
 }
 
+struct str object_stored_json(const struct object *o)
+{
+    assert(o->revision == 0);
+    return o->json;
+}
+
 /* ---- resourceVersion ---- */
 
 /* The index behind the string that starts at @at. The JSON is known to be valid. */
