@@ -201,8 +201,8 @@ void err_too_many(struct field_errors *e, const struct path *p, size_t n, size_t
 {
     auto_buf body = {0};
 
-    buf_printf(&body, "%s: %zu: must have at most %zu %s", error_types[FIELD_ERROR_TOO_MANY].text, n,
-               max, max == 1 ? "item" : "items");
+    buf_printf(&body, "%s: %zu: must have at most %zu %s", error_types[FIELD_ERROR_TOO_MANY].text,
+               n, max, max == 1 ? "item" : "items");
     add(e, FIELD_ERROR_TOO_MANY, p, &body);
 }
 

@@ -10,18 +10,18 @@ enum {
     CIDR_TEXT_MAX = 49 /* and "/128" behind it */
 };
 
-#define LABEL_RE "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+#define LABEL_RE     "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 #define SUBDOMAIN_RE LABEL_RE "(\\." LABEL_RE ")*"
-#define NAME_RE "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-#define TOO_LONG_63 "must be no more than 63 bytes"
+#define NAME_RE      "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+#define TOO_LONG_63  "must be no more than 63 bytes"
 #define TOO_LONG_253 "must be no more than 253 bytes"
-#define SUBDOMAIN_TEXT                                                                         \
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' "  \
-    "or '.', and must start and end with an alphanumeric character (e.g. 'example.com', "      \
+#define SUBDOMAIN_TEXT                                                                             \
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' "      \
+    "or '.', and must start and end with an alphanumeric character (e.g. 'example.com', "          \
     "regex used for validation is '" SUBDOMAIN_RE "')"
-#define NAME_TEXT                                                                              \
-    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an " \
-    "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "     \
+#define NAME_TEXT                                                                                  \
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "    \
+    "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "         \
     "validation is '" NAME_RE "')"
 
 static bool is_digit(char c)
@@ -147,7 +147,8 @@ const char *format_label_value(struct str s)
         return TOO_LONG_63;
     if (!s.len || is_name(s))
         return NULL;
-    return "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
+    return "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' "
+           "or "
            "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or "
            "'my_value',  or '12345', regex used for validation is "
            "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";

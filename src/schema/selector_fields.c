@@ -105,8 +105,8 @@ static int unescape(struct str s, struct arena *a, struct str *ret_v, struct err
         if (c == '\\') {
             if (++i == s.len || !strchr("\\,=", s.p[i]))
                 return err_new(err, ERR_BAD_REQUEST,
-                               "invalid field selector: invalid escape sequence: \\%.*s",
-                               i < s.len, i < s.len ? s.p + i : "");
+                               "invalid field selector: invalid escape sequence: \\%.*s", i < s.len,
+                               i < s.len ? s.p + i : "");
             c = s.p[i];
         }
         out[n++] = c;
@@ -133,8 +133,8 @@ static bool split_term(struct str term, struct str *ret_name, enum selector_op *
     return false;
 }
 
-static int parse_term(const struct resource *res, struct str text, struct str term,
-                      struct arena *a, struct selector_term *ret_t, struct err *err)
+static int parse_term(const struct resource *res, struct str text, struct str term, struct arena *a,
+                      struct selector_term *ret_t, struct err *err)
 {
     struct str *value = arena_new(a, struct str), raw;
     struct selector_term t = {.values = value, .n = 1};

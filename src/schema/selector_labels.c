@@ -96,8 +96,9 @@ static int fail_value(struct parser *p, const char *path, struct str value, cons
     auto_buf quoted = {0};
 
     json_go_quote(&quoted, value);
-    return err_new(p->err, ERR_BAD_REQUEST, "unable to parse requirement: %s: Invalid value: %s: %s",
-                   path, buf_cstr(&quoted), why);
+    return err_new(p->err, ERR_BAD_REQUEST,
+                   "unable to parse requirement: %s: Invalid value: %s: %s", path,
+                   buf_cstr(&quoted), why);
 }
 
 static void values_add(struct parser *p, struct values *set, struct str value)
@@ -319,8 +320,8 @@ static int parse_terms(struct parser *p, struct selector *ret_s)
         if (t.kind == TOKEN_END)
             break;
         if (t.kind != TOKEN_COMMA)
-            return err_new(p->err, ERR_BAD_REQUEST, "found '%.*s', expected: ',' or 'end of string'",
-                           STR_ARG(t.text));
+            return err_new(p->err, ERR_BAD_REQUEST,
+                           "found '%.*s', expected: ',' or 'end of string'", STR_ARG(t.text));
         if (p->next.kind != TOKEN_WORD && p->next.kind != TOKEN_NOT)
             return err_new(p->err, ERR_BAD_REQUEST, "found '%.*s', expected: identifier after ','",
                            STR_ARG(p->next.text));
@@ -331,8 +332,7 @@ static int parse_terms(struct parser *p, struct selector *ret_s)
     return 0;
 }
 
-int selector_parse_labels(struct str text, struct arena *a, struct selector *ret_s,
-                          struct err *err)
+int selector_parse_labels(struct str text, struct arena *a, struct selector *ret_s, struct err *err)
 {
     struct parser p = {.rest = str_dup(a, text), .arena = a, .err = err};
 
