@@ -314,8 +314,6 @@ def finish_resource(api, r):
     if "kind" in [m for m in r.type.marks] and "store" == "":
         raise SchemaError("%s: a stored kind needs 'store'" % r.where)
     r.symbol = "res_%s_%s" % (short_group(r.group, r.version), r.plural)
-    if not r.singular:
-        r.singular = r.kind.lower()
 
 
 def order_types(api):
