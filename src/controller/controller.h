@@ -11,6 +11,7 @@
  */
 #pragma once
 #include "client/events.h"
+#include "base/vec.h"
 #include "client/informer.h"
 
 struct driver;
