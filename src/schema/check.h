@@ -8,7 +8,9 @@
  *  lacks, then `duplicate field "spec.bar"` for each of @dups; at most 100. */
 void check_fields(const struct type *type, const struct doc *doc, const struct json_dup *dups,
                   struct arena *a, struct string_list *ret_texts);
-/** Checks the tables' constraints (required, enum, limits, formats, unions, immutable against @old, which
- *  may be NULL) of @obj and below. @root: the path of @obj, NULL at the top. */
+/** Checks the tables' constraints (required, enum, limits, formats, unions, immutable against @old,
+ *  which may be NULL) of @obj and below. @root: the path of @obj, NULL at the top. FIELD_REQUIRED
+ *  alone is documentation (a status has many such); with limits, a missing value is an error. Items
+ *  of lists have an old one only where the list has map keys. */
 void check_typed(const struct type *type, const void *obj, const void *old,
                  const struct path *root, struct field_errors *errs);
