@@ -2,8 +2,8 @@
  *
  * One allocation holds the object, its labels and selectable fields with their texts, its key, and
  * the JSON with some room before it: object_publish() makes place for resourceVersion by moving
- * only the few bytes in front of it. The C struct and the protobuf bytes are allocations of their own,
- * swapped in by whoever makes them first.
+ * only the few bytes in front of it. The C struct and the protobuf bytes are allocations of their
+ * own, swapped in by whoever makes them first.
  */
 #include "schema/object.h"
 #include "base/omap.h"
@@ -153,7 +153,8 @@ struct object *object_new(const struct resource *res, const void *typed)
     return build(&p);
 }
 
-/* @json without the members that the frame or object_publish() writes: usually a cut at the front. */
+/* @json without the members that the frame or object_publish() writes: usually a cut at the front.
+ */
 static struct str strip(struct str json, struct doc *doc, bool version, struct arena *a)
 {
     struct str kind = doc_path_str(doc, "kind"), api_version = doc_path_str(doc, "apiVersion");
@@ -387,8 +388,8 @@ void object_publish(struct object *o, int64_t revision, int64_t create_revision,
 static struct str without_version(struct str s, struct arena *a)
 {
     struct str name = STR("\"resourceVersion\"");
-    size_t at = find_member(s, find_member(s, skip_space(s, 0), STR("metadata")),
-                            STR("resourceVersion"));
+    size_t at =
+        find_member(s, find_member(s, skip_space(s, 0), STR("metadata")), STR("resourceVersion"));
     size_t start = at, end;
     char *copy;
 

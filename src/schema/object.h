@@ -42,14 +42,14 @@ MUST_USE int object_from_wire(const struct resource *res, struct str json, struc
                               struct err *err);
 /** The JSON as it is stored: without resourceVersion. Before object_publish() only. */
 struct str object_stored_json(const struct object *o);
-/** Sets the revisions and writes resourceVersion into the JSON. Once, before the object is shared. */
+/** Sets the revisions and writes resourceVersion into the JSON. Once, before it is shared. */
 void object_publish(struct object *o, int64_t revision, int64_t create_revision, int64_t version);
-/** A copy of the published @o whose JSON and revision say @revision: what a watch shows of a deletion.
- *  One reference, the caller's. */
+/** A copy of the published @o whose JSON and revision say @revision: what a watch shows of a
+ *  deletion. One reference, the caller's. */
 struct object *object_with_revision(const struct object *o, int64_t revision);
 struct object *object_ref(struct object *o);   /** One more reference; returns @o. */
 struct object *object_unref(struct object *o); /** Drops one; NULL is a no-op; returns NULL. */
-/** The C struct (res->type), with resourceVersion set; decoded at first use; lives as long as @o. */
+/** The C struct (res->type), with resourceVersion; decoded at first use; lives as long as @o. */
 const void *object_typed(const struct object *o);
 /** The metadata of object_typed(). */
 const struct meta_object_meta *object_meta(const struct object *o);
@@ -57,8 +57,8 @@ const struct meta_object_meta *object_meta(const struct object *o);
 struct str object_pb(const struct object *o);
 /** The value of label @key, or STR_NULL. */
 struct str object_label(const struct object *o, struct str key);
-/** The value of the selectable field @name, or STR_NULL. "metadata.name" and "metadata.namespace" work
- *  for every kind. */
+/** The value of the selectable field @name, or STR_NULL. "metadata.name" and "metadata.namespace"
+ *  work for every kind. */
 struct str object_field(const struct object *o, struct str name);
 /** Appends the full JSON document: {"kind":...,"apiVersion":..., and the rest. */
 void object_write_json(const struct object *o, struct buf *out);

@@ -42,7 +42,7 @@ struct selectable { /* a field that fieldSelector accepts */
 };
 enum resource_flag {
     RESOURCE_NAMESPACED = 1 << 0,
-    RESOURCE_STATUS = 1 << 1,              /* has a status subresource: main endpoint keeps status */
+    RESOURCE_STATUS = 1 << 1,              /* a status subresource: main endpoint keeps status */
     RESOURCE_GENERATION = 1 << 2,          /* metadata.generation counts spec changes */
     RESOURCE_CREATE_ON_UPDATE = 1 << 3,    /* PUT to a missing name creates */
     RESOURCE_NEEDS_RESOURCE_VERSION = 1 << 4, /* no unconditional update */
@@ -81,7 +81,8 @@ struct resource {
     const struct selectable *selectable;
     const struct subresource *subresources;
     const struct strategy *strategy;
-    const struct resource *storage; /* itself, or the resource whose objects it shows in another version */
+    /* Itself, or the resource whose objects it shows in another version. */
+    const struct resource *storage;
     /* To and from the storage version's struct; NULL when storage is itself. */
     void (*from_storage)(const void *stored, void *obj, struct arena *a);
     void (*to_storage)(const void *obj, void *stored, struct arena *a);

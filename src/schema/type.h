@@ -16,8 +16,8 @@
  *     message T           struct g_t            embedded; a pointer where absent and empty differ
  *     scalar with "ptr"   pointer to it         (NULL: absent)
  *     []T                 struct { T *v; size_t n; }
- *     map<string,T>       struct { struct { struct str key; T value; } *v; size_t n; }  sorted by key
- *                         (messages: *v is a struct g_t_entry)
+ *     map<string,T>       struct { struct { struct str key; T value; } *v; size_t n; }
+ *                         sorted by key (messages: *v is a struct g_t_entry)
  *     map<string,[]T>     as map, value struct { T *v; size_t n; }
  *     (inline) T          the members of T, in place
  *
@@ -55,16 +55,16 @@ enum field_card { CARD_ONE, CARD_PTR, CARD_LIST, CARD_MAP, CARD_MAP_LIST };
 enum field_flag {
     FIELD_REQUIRED = 1 << 0,      /* a client must give it */
     FIELD_ALWAYS = 1 << 1,        /* written even when empty */
-    FIELD_TYPE_META = 1 << 2,     /* kind, apiVersion: in the envelope, not in protobuf or the store */
+    FIELD_TYPE_META = 1 << 2,     /* kind, apiVersion: in the envelope, not in the message */
     FIELD_IMMUTABLE = 1 << 3,     /* may not change once written */
-    FIELD_PATCH_MERGE = 1 << 4,   /* strategic merge: merge lists (by patch_key; without: as a set) */
+    FIELD_PATCH_MERGE = 1 << 4,   /* strategic merge: by patch_key; without: as a set */
     FIELD_PATCH_REPLACE = 1 << 5, /* strategic merge: replace as a whole */
     FIELD_PATCH_RETAIN_KEYS = 1 << 6,
     FIELD_STRUCT_ATOMIC = 1 << 7, /* server-side apply: one leaf */
     FIELD_GATED = 1 << 8,         /* of a feature that is off by default: typed_drop_gated() */
     FIELD_NO_PROTO = 1 << 9,      /* has no protobuf form */
     FIELD_UNION = 1 << 10,        /* exactly one of the type's union members may be set */
-    FIELD_NULLABLE = 1 << 11,     /* absent and zero differ ("ptr"), also where the C member is embedded */
+    FIELD_NULLABLE = 1 << 11,     /* "ptr": absent and zero differ, also of embedded members */
 };
 enum raw_form { /* of FIELD_RAW: its protobuf message */
     RAW_JSON,              /* {1: the JSON text} */
@@ -98,7 +98,7 @@ struct field {
     uint16_t number; /* protobuf; 0: none */
     uint16_t inline_number;  /* protobuf: the message of this number holds the field; 0: none */
     uint16_t inline_number2; /* protobuf: a message within that one holds it; 0: none */
-    uint8_t kind, card;     /* enum field_kind, enum field_card (of the elements for lists and maps) */
+    uint8_t kind, card;     /* enum field_kind (of the elements), enum field_card */
     uint8_t list_type;      /* enum list_type */
     uint8_t raw_form;       /* enum raw_form, of FIELD_RAW */
     uint16_t flags;
@@ -126,11 +126,12 @@ struct type {
     int32_t metadata_offset; /* of struct meta_object_meta, or -1 */
     const struct field *fields;   /* in declaration order, which is the order of the JSON */
     const uint16_t *by_name;      /* indexes of fields sorted by name */
-    const uint16_t *by_number;    /* indexes of fields in protobuf order: by (inline_number or number),
-                                     (inline_number2 or number), number */
+    /* Indexes of fields in protobuf order: by (inline_number or number), (inline_number2 or
+     * number), number. */
+    const uint16_t *by_number;
     /* Rules that the table cannot say; NULL if none. Run before the children's. */
     void (*set_defaults)(void *obj, struct arena *a);
-    const char *const *unions; /* NULL or: groups of member names, each ended by "", the list by NULL */
+    const char *const *unions; /* groups of member names, each ended by ""; by NULL the list */
 };
 
 /** The field of @t with JSON name @name, or NULL. O(log n). */

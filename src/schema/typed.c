@@ -56,12 +56,18 @@ static void write_steps(struct buf *out, const struct step *s)
 static void write_go_elem(struct buf *out, const struct field *f, const struct step *at)
 {
     static const char *const names[] = {
-        [FIELD_STRING] = "string",       [FIELD_BOOL] = "bool",
-        [FIELD_INT32] = "int32",         [FIELD_INT64] = "int64",
-        [FIELD_UINT64] = "uint64",       [FIELD_DOUBLE] = "float64",
-        [FIELD_BYTES] = "[]uint8",       [FIELD_QUANTITY] = "resource.Quantity",
-        [FIELD_TIME] = "v1.Time",        [FIELD_INT_OR_STRING] = "intstr.IntOrString",
-        [FIELD_DURATION] = "v1.Duration", [FIELD_MICRO_TIME] = "v1.MicroTime",
+        [FIELD_STRING] = "string",
+        [FIELD_BOOL] = "bool",
+        [FIELD_INT32] = "int32",
+        [FIELD_INT64] = "int64",
+        [FIELD_UINT64] = "uint64",
+        [FIELD_DOUBLE] = "float64",
+        [FIELD_BYTES] = "[]uint8",
+        [FIELD_QUANTITY] = "resource.Quantity",
+        [FIELD_TIME] = "v1.Time",
+        [FIELD_INT_OR_STRING] = "intstr.IntOrString",
+        [FIELD_DURATION] = "v1.Duration",
+        [FIELD_MICRO_TIME] = "v1.MicroTime",
         [FIELD_RAW] = "runtime.RawExtension",
     };
 
@@ -163,8 +169,8 @@ static int read_int_or_string(struct reader *r, const struct doc *d, void *dst)
         buf_putc(&what, ' ');
         json_write(&what, d);
     }
-    return err_new(r->err, ERR_BAD_REQUEST,
-                   "json: cannot unmarshal %s into Go value of type int32", buf_cstr(&what));
+    return err_new(r->err, ERR_BAD_REQUEST, "json: cannot unmarshal %s into Go value of type int32",
+                   buf_cstr(&what));
 }
 
 static int read_time(struct reader *r, const struct field *f, const struct doc *d, void *dst)
@@ -212,9 +218,9 @@ static int read_schema(struct reader *r, const struct field *f, struct doc *d,
     if (d->kind == DOC_OBJECT)
         return normalize_schema(r, f, d, d, at);
     if (f->raw_form == RAW_SCHEMA_OR_BOOL)
-        return d->kind == DOC_BOOL ? 0
-                                   : err_new(r->err, ERR_BAD_REQUEST,
-                                             "boolean or JSON schema expected");
+        return d->kind == DOC_BOOL
+                   ? 0
+                   : err_new(r->err, ERR_BAD_REQUEST, "boolean or JSON schema expected");
     if (d->kind != DOC_ARRAY || d->n == 0) { /* upstream takes anything else for neither */
         *d = doc_null();
         return 0;
@@ -411,8 +417,9 @@ int typed_from_doc(const struct type *type, const struct doc *doc, struct arena 
     if (doc->kind == DOC_NULL)
         return 0;
     if (doc->kind != DOC_OBJECT)
-        return err_new(err, ERR_BAD_REQUEST, "json: cannot unmarshal %s into Go value of type %s.%s",
-                       doc_go_kind(doc), type->version, type->name);
+        return err_new(err, ERR_BAD_REQUEST,
+                       "json: cannot unmarshal %s into Go value of type %s.%s", doc_go_kind(doc),
+                       type->version, type->name);
     return read_message(&r, type, doc, obj, NULL);
 }
 

@@ -10,10 +10,10 @@
 #include "schema/type.h"
 
 /**
- * Fills *@obj (zeroed by the caller, type->size bytes) from @doc. Unknown members are passed over; null is
- * absent; a list or map that is present but empty has a non-NULL v. Strings are views into the document.
- * ERR_BAD_REQUEST with Go's text: "json: cannot unmarshal string into Go struct field
- * DeploymentSpec.spec.replicas of type int32".
+ * Fills *@obj (zeroed by the caller, type->size bytes) from @doc. Unknown members are passed over;
+ * null is absent; a list or map that is present but empty has a non-NULL v. Strings are views into
+ * the document. ERR_TOO_LARGE; ERR_BAD_REQUEST with Go's text: "json: cannot unmarshal string into
+ * Go struct field DeploymentSpec.spec.replicas of type int32".
  */
 MUST_USE int typed_from_doc(const struct type *type, const struct doc *doc, struct arena *a,
                             void *obj, struct err *err);
@@ -27,8 +27,8 @@ MUST_USE int typed_from_json(const struct type *type, struct str json, struct ar
 /** Appends compact JSON; type-meta members are left out unless set in the struct. */
 void typed_write_json(const struct type *type, const void *obj, struct buf *out);
 
-/** Decodes a protobuf message (no envelope) into *@obj. Unknown fields are dropped. Strings are views
- *  into @bytes. ERR_PARSE, ERR_TOO_LARGE. */
+/** Decodes a protobuf message (no envelope) into *@obj. Unknown fields are dropped. Strings are
+ *  views into @bytes. ERR_PARSE, ERR_TOO_LARGE. */
 MUST_USE int typed_from_pb(const struct type *type, struct str bytes, struct arena *a, void *obj,
                            struct err *err);
 /** Appends the protobuf message, byte for byte as upstream writes it. */
@@ -37,7 +37,7 @@ void typed_write_pb(const struct type *type, const void *obj, struct buf *out);
 struct pb_envelope { /* "k8s\0" + runtime.Unknown */
     struct str api_version, kind, raw, content_encoding, content_type;
 };
-/** Opens an envelope. ERR_PARSE "... does not appear to be a protobuf message, expected prefix ...". */
+/** Opens an envelope; views. ERR_PARSE "... does not appear to be a protobuf message, ...". */
 MUST_USE int pb_envelope_open(struct str bytes, struct pb_envelope *ret_env, struct err *err);
 /** Appends magic and envelope around @raw. */
 void pb_envelope_write(struct buf *out, struct str api_version, struct str kind, struct str raw);

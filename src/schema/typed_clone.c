@@ -6,7 +6,7 @@
 #include "schema/typed_internal.h"
 
 struct packer {
-    char *at;   /* NULL: count only */
+    char *at; /* NULL: count only */
     size_t need;
     bool strings; /* copy strings, but for those within stable */
     struct str stable;
@@ -34,8 +34,7 @@ static void pack_str(struct packer *p, const struct str *src, struct str *dst)
 {
     const char *copy;
 
-    if (!p->strings || !src->p ||
-        (src->p >= p->stable.p && src->p < p->stable.p + p->stable.len))
+    if (!p->strings || !src->p || (src->p >= p->stable.p && src->p < p->stable.p + p->stable.len))
         return;
     if (src->len == 0) { /* empty, not absent */
         if (dst)

@@ -34,8 +34,7 @@ static void walk_message(const struct walk *w, const struct type *type, void *ob
 }
 
 /* The table's own text: a mistake in it is a mistake of the program. */
-static void set_declared(const struct type *type, const struct field *f, void *obj,
-                         struct arena *a)
+static void set_declared(const struct type *type, const struct field *f, void *obj, struct arena *a)
 {
     struct doc outer = doc_object(), value;
     int r;

@@ -42,8 +42,8 @@ static inline bool field_written(const struct field *f, const void *obj)
 #define TIME_MAX_SEC 253402300799LL
 
 void field_clear(const struct field *f, void *obj); /** Makes the member of @f absent. */
-/** Sorts the @n entries of a map of @f by key; of equal keys the last stays. Returns how many stay. */
+/** Sorts the @n entries of a map of @f by key; of equal keys the last stays. How many stay. */
 size_t map_sort(const struct field *f, void *v, size_t n);
-/** A deep copy in one block, which the caller frees with free(); strings within @stable stay views of
- *  it. */
+/** A deep copy in one block, which the caller frees with free(); strings within @stable stay views
+ *  of it. */
 void *typed_pack(const struct type *type, const void *obj, struct str stable);

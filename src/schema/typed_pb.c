@@ -7,8 +7,7 @@
 #include "codec/pb.h"
 #include "schema/typed_internal.h"
 
-static void put_message(struct buf *out, uint32_t number, const struct type *type,
-                        const void *obj)
+static void put_message(struct buf *out, uint32_t number, const struct type *type, const void *obj)
 {
     size_t mark = pb_begin(out, number);
 
@@ -98,8 +97,7 @@ static void put_raw_members(struct buf *out, const struct field *f, const struct
     }
 }
 
-static void put_raw(struct buf *out, uint32_t number, const struct field *f,
-                    const struct doc *doc)
+static void put_raw(struct buf *out, uint32_t number, const struct field *f, const struct doc *doc)
 {
     size_t mark = pb_begin(out, number);
 
@@ -119,7 +117,7 @@ static void put_value(struct buf *out, uint32_t number, const struct field *f, c
         pb_put_uint(out, number, *(const bool *)p);
         return;
     case FIELD_INT32:
-        pb_put_uint(out, number, (uint64_t)(int64_t)*(const int32_t *)p);
+        pb_put_uint(out, number, (uint64_t)(int64_t) * (const int32_t *)p);
         return;
     case FIELD_INT64:
     case FIELD_UINT64:

@@ -337,7 +337,8 @@ static int read_field(struct pb_in *in, const struct field *f, const struct pb_f
 
 /* ---- messages ---- */
 
-/* The number of @f, or of the embedded message that holds it, in the message at @place; 0: not there. */
+/* The number of @f, or of the embedded message that holds it, in the message at @place; 0: not
+ * there. */
 static uint16_t number_at(const struct field *f, struct place place)
 {
     if (f->flags & (FIELD_NO_PROTO | FIELD_TYPE_META))
@@ -359,8 +360,8 @@ static bool is_deeper(const struct field *f, struct place place)
 }
 
 /* Fields mostly come in order: the search starts where the last one was found. */
-static const struct field *find_number(const struct type *type, struct place place,
-                                       uint32_t number, unsigned *hint)
+static const struct field *find_number(const struct type *type, struct place place, uint32_t number,
+                                       unsigned *hint)
 {
     for (unsigned i = 0; i < type->n_fields; i++) {
         unsigned at = (*hint + i) % type->n_fields;

@@ -25,10 +25,11 @@ static struct object *pod_of(const char *json)
 
 static void test_new_leaves_out_version_and_type_meta(void **state)
 {
-    struct object *o = pod_of("{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\","
-                              "\"namespace\":\"ns\",\"uid\":\"u-1\",\"resourceVersion\":\"9\","
-                              "\"labels\":{\"b\":\"2\",\"a\":\"1\"}},"
-                              "\"spec\":{\"nodeName\":\"n1\"}}");
+    struct object *o =
+        pod_of("{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\","
+               "\"namespace\":\"ns\",\"uid\":\"u-1\",\"resourceVersion\":\"9\","
+               "\"labels\":{\"b\":\"2\",\"a\":\"1\"}},"
+               "\"spec\":{\"nodeName\":\"n1\"}}");
 
     (void)state;
     assert_str_equal(object_stored_json(o),
@@ -66,11 +67,11 @@ static void check_publish(const char *json, int64_t revision, const char *want)
 static void test_publish_puts_the_version_after_uid(void **state)
 {
     (void)state;
-    check_publish("{\"metadata\":{\"name\":\"p\",\"namespace\":\"n\",\"uid\":\"u\",\"generation\":1}}",
-                  7,
-                  "{\"metadata\":{\"name\":\"p\",\"namespace\":\"n\",\"uid\":\"u\","
-                  "\"resourceVersion\":\"7\",\"generation\":1},\"spec\":{\"containers\":null},"
-                  "\"status\":{}}");
+    check_publish(
+        "{\"metadata\":{\"name\":\"p\",\"namespace\":\"n\",\"uid\":\"u\",\"generation\":1}}", 7,
+        "{\"metadata\":{\"name\":\"p\",\"namespace\":\"n\",\"uid\":\"u\","
+        "\"resourceVersion\":\"7\",\"generation\":1},\"spec\":{\"containers\":null},"
+        "\"status\":{}}");
     check_publish("{\"metadata\":{\"name\":\"p\"}}", INT64_MAX,
                   "{\"metadata\":{\"name\":\"p\",\"resourceVersion\":\"9223372036854775807\"},"
                   "\"spec\":{\"containers\":null},\"status\":{}}");
@@ -91,8 +92,10 @@ static void test_publish_after_first_use_shows_the_version(void **state)
     assert_true(object_pb(o).len > 0);
     object_publish(o, 12, 12, 1);
     assert_str_equal(object_meta(o)->resource_version, "12");
-    assert_non_null(memmem(object_pb(o).p, object_pb(o).len, "\x32\x02"
-                                                             "12", 4));
+    assert_non_null(memmem(object_pb(o).p, object_pb(o).len,
+                           "\x32\x02"
+                           "12",
+                           4));
     object_unref(o);
 }
 
@@ -140,7 +143,9 @@ static void test_from_stored_brings_foreign_json_into_form(void **state)
 static void test_damaged_stored_objects_are_errors(void **state)
 {
     static const char *const bad[] = {
-        "{\"metadata\":", "[]", "{\"metadata\":{\"name\":1}}",
+        "{\"metadata\":",
+        "[]",
+        "{\"metadata\":{\"name\":1}}",
         "{\"metadata\":{\"name\":\"other\",\"namespace\":\"n\"}}",
     };
 

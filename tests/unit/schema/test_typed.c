@@ -152,8 +152,7 @@ static void test_errors_read_like_go(void **state)
                 "type map[string]string");
     check_error(&type_core_pod, "{\"spec\":true}",
                 "json: cannot unmarshal bool into Go struct field Pod.spec of type v1.PodSpec");
-    check_error(&type_core_pod, "[]",
-                "json: cannot unmarshal array into Go value of type v1.Pod");
+    check_error(&type_core_pod, "[]", "json: cannot unmarshal array into Go value of type v1.Pod");
     check_error(&type_core_service, "{\"spec\":{\"ports\":[{\"targetPort\":1.5}]}}",
                 "json: cannot unmarshal number 1.5 into Go value of type int32");
     check_error(&type_core_secret, "{\"data\":{\"a\":\"*\"}}",
@@ -173,9 +172,9 @@ static void test_deep_schemas_are_refused(void **state)
     buf_puts(&json, "{}");
     for (int i = 0; i < 200; i++)
         buf_putc(&json, '}');
-    assert_int_equal(typed_from_json(&type_apiextensions_json_schema_props, buf_view(&json), &a,
-                                     &obj, &err),
-                     ERR_BAD_REQUEST);
+    assert_int_equal(
+        typed_from_json(&type_apiextensions_json_schema_props, buf_view(&json), &a, &obj, &err),
+        ERR_BAD_REQUEST);
     assert_string_equal(err.msg, "JSONSchemaProps: exceeded max depth");
 }
 

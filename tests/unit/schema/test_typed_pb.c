@@ -143,12 +143,14 @@ static void test_reads_any_order_packed_numbers_and_unknown_fields(void **state)
     (void)state;
     /* supplementalGroups: one alone, then three packed */
     assert_ok(typed_from_pb(&type_core_pod_security_context, unhex(&a, "2001 2203 020304"), &a, &sc,
-                            &err), &err);
+                            &err),
+              &err);
     assert_int_equal(sc.supplemental_groups.n, 4);
     assert_int_equal(sc.supplemental_groups.v[0], 1);
     assert_int_equal(sc.supplemental_groups.v[3], 4);
     assert_ok(typed_from_pb(&type_core_container_port, unhex(&a, "1850 fa07 03616263 0a0178"), &a,
-                            &port, &err), &err);
+                            &port, &err),
+              &err);
     assert_int_equal(port.container_port, 80);
     assert_str_equal(port.name, "x");
 }
@@ -162,7 +164,8 @@ static void test_maps_are_sorted_and_the_last_of_a_key_wins(void **state)
     (void)state;
     assert_ok(typed_from_pb(&type_core_config_map,
                             unhex(&a, "1206 0a0162 120131 1206 0a0161 120132 1206 0a0162 120133"),
-                            &a, &cm, &err), &err);
+                            &a, &cm, &err),
+              &err);
     assert_int_equal(cm.data.n, 2);
     assert_str_equal(cm.data.v[0].key, "a");
     assert_str_equal(cm.data.v[1].value, "3");
@@ -181,12 +184,12 @@ static void check_bad(const struct type *t, const char *hex_text)
 static void test_damage_is_an_error(void **state)
 {
     (void)state;
-    check_bad(&type_core_container_port, "0a05 61");        /* cut short */
-    check_bad(&type_core_container_port, "0801");           /* a number for a string */
-    check_bad(&type_core_volume, "1001");                   /* a number for an embedded message */
-    check_bad(&type_core_node_condition, "1a0b 08ffffffffffffffff7f"); /* beyond year 9999 */
+    check_bad(&type_core_container_port, "0a05 61"); /* cut short */
+    check_bad(&type_core_container_port, "0801");    /* a number for a string */
+    check_bad(&type_core_volume, "1001");            /* a number for an embedded message */
+    check_bad(&type_core_node_condition, "1a0b 08ffffffffffffffff7f");       /* beyond year 9999 */
     check_bad(&type_core_resource_requirements, "0a09 0a0161 12040a027878"); /* no quantity */
-    check_bad(&type_meta_managed_fields_entry, "3a03 0a017b"); /* no JSON */
+    check_bad(&type_meta_managed_fields_entry, "3a03 0a017b");               /* no JSON */
 }
 
 static void test_deep_messages_are_refused(void **state)
@@ -202,8 +205,9 @@ static void test_deep_messages_are_refused(void **state)
         marks[i] = pb_begin(&b, 28); /* not */
     for (int i = 199; i >= 0; i--)
         pb_end(&b, marks[i]);
-    assert_int_equal(typed_from_pb(&type_apiextensions_json_schema_props, buf_view(&b), &a, &props,
-                                   &err), ERR_PARSE);
+    assert_int_equal(
+        typed_from_pb(&type_apiextensions_json_schema_props, buf_view(&b), &a, &props, &err),
+        ERR_PARSE);
 }
 
 static void test_envelope(void **state)

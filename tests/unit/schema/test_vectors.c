@@ -57,8 +57,7 @@ static void check_pb(const struct type *t, const void *obj, const struct doc *d,
     auto_buf raw = {0}, out = {0};
 
     typed_write_pb(t, obj, &raw);
-    pb_envelope_write(&out, doc_path_str(d, "apiVersion"), doc_path_str(d, "kind"),
-                      buf_view(&raw));
+    pb_envelope_write(&out, doc_path_str(d, "apiVersion"), doc_path_str(d, "kind"), buf_view(&raw));
     for (size_t i = 0; i < want.len && i < out.len; i++)
         if (out.p[i] != want.p[i])
             fail_msg("%s: byte %zu differs, after %.40s", path, i, want.p + (i > 40 ? i - 40 : 0));
