@@ -7,4 +7,6 @@
 #include <time.h>
 
 #pragma GCC poison strcpy strcat sprintf vsprintf gets strtok strncpy strncat
-#pragma GCC poison rand srand drand48
+#pragma GCC poison srand drand48
+/* Not poisoned: OpenSSL's headers have parameters of this name. */
+int rand(void) __attribute__((error("use base/random.h")));

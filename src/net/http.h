@@ -22,6 +22,7 @@ struct http_header {
 };
 struct http_peer { /* who is at the other end, from TLS */
     bool has_cert;         /* presented, and verified against the context's client CA */
+    bool bad_cert;         /* presented one that does not verify: treat as unauthorized */
     struct str common_name;
     const struct str *organizations;
     size_t n_organizations;
@@ -85,7 +86,9 @@ void http_respond_source(struct http_exchange *x, int status, const char *type,
                          const struct http_header *extra, size_t n_extra);
 /** Says that a source which waited has bytes again. */
 void http_resume(struct http_exchange *x);
-/** Asks to be told when the peer goes away before the answer is complete. NULL @fn: no more. */
+/** Asks to be told when the peer goes away before the answer is complete. NULL @fn: no more. It is
+ *  called once; a source under way is closed right after it. The exchange itself ends only when it
+ *  has been answered: a handler that was going to answer still does (which then goes nowhere). */
 void http_on_abort(struct http_exchange *x, void (*fn)(void *arg), void *arg);
 struct arena *http_arena(struct http_exchange *x); /** Lives as long as the exchange. */
 struct loop *http_loop(struct http_exchange *x);   /** The loop that owns it. */
