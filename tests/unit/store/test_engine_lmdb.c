@@ -1,0 +1,311 @@
+/* Tests of what only an engine on disk has: ends of all kinds, damage, locks, growth. */
+#include "base/buf.h"
+#include "engines.h"
+#include "store/crc32c.h"
+#include <sys/wait.h>
+
+static void test_crc32c_known_values(void **state)
+{
+    struct crc32c c;
+    char zeros[32] = {0};
+    const char digits[] = "123456789";
+
+    (void)state;
+    crc32c_init(&c);
+    assert_int_equal(crc32c_add(&c, 0, STR("")), 0);
+    assert_int_equal(crc32c_add(&c, 0, STR("123456789")), 0xe3069283);
+    assert_int_equal(crc32c_add(&c, 0, (struct str){zeros, 32}), 0x8a9136aa);
+    for (size_t i = 0; i < 10; i++) /* in two pieces */
+        assert_int_equal(crc32c_add(&c, crc32c_add(&c, 0, str_sub(STR("123456789"), 0, i)),
+                                    str_sub((struct str){digits, 9}, i, 9)),
+                         0xe3069283);
+}
+
+static void test_clean_end_goes_on_where_it_was(void **state)
+{
+    struct place p;
+
+    (void)state;
+    place_init(&p, true);
+    place_open(&p);
+    must_put(p.e, 2, "/a", "1");
+    must_commit(p.e);
+    must_put(p.e, 3, "/a", "2");
+    place_close(&p); /* the open batch was never acknowledged */
+    place_open(&p);
+    assert_int_equal(current_of(p.e), 2);
+    place_close(&p);
+    place_open(&p);
+    assert_int_equal(current_of(p.e), 2);
+    place_deinit(&p);
+}
+
+/* Runs @child in a process of its own that ends without closing anything. */
+static void in_dying_process(struct place *p, void (*child)(struct place *p))
+{
+    pid_t pid = fork();
+    int status;
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        place_open(p);
+        child(p);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void write_two(struct place *p)
+{
+    must_put(p->e, 2, "/a", "1");
+    must_commit(p->e);
+    must_put(p->e, 3, "/a", "2");
+    must_commit(p->e);
+    must_put(p->e, 4, "/a", "3");
+}
+
+static void write_far(struct place *p)
+{
+    /* Each commit leaves ENGINE_REVISIONS_AHEAD to give. */
+    int64_t rev = current_of(p->e);
+
+    for (int i = 0; i < 10; i++) {
+        rev += ENGINE_REVISIONS_AHEAD;
+        must_put(p->e, rev, "/far", "1");
+        must_commit(p->e);
+    }
+}
+
+static void test_unclean_end_skips_revisions_that_may_have_been_given(void **state)
+{
+    struct place p;
+    struct engine_kv kv;
+    struct err err = {0};
+    int64_t first, second;
+
+    (void)state;
+    place_init(&p, true);
+    in_dying_process(&p, write_two);
+    place_open(&p);
+    first = current_of(p.e);
+    assert_true(first >= 3 + ENGINE_REVISIONS_AHEAD);
+    assert_ok(p.e->ops->get(p.e, STR("/a"), &kv, &err), &err);
+    assert_str_equal(kv.value, "2");
+    assert_int_equal(kv.mod_revision, 3);
+    place_close(&p);
+    in_dying_process(&p, write_far);
+    place_open(&p);
+    second = current_of(p.e);
+    assert_true(second >= first + 11 * ENGINE_REVISIONS_AHEAD);
+    place_close(&p);
+    place_open(&p);
+    assert_int_equal(current_of(p.e), second); /* closed in order */
+    place_deinit(&p);
+}
+
+static void test_second_open_is_refused(void **state)
+{
+    struct place p;
+    struct engine *other;
+    struct err err = {0};
+
+    (void)state;
+    place_init(&p, true);
+    place_open(&p);
+    assert_int_equal(engine_lmdb_open(p.dir, &other, &err), ERR_IO);
+    assert_non_null(strstr(err.msg, "is in use by another process"));
+    assert_non_null(strstr(err.msg, p.dir));
+    place_deinit(&p);
+}
+
+static void test_open_makes_a_private_folder(void **state)
+{
+    struct place p;
+    struct stat st;
+    char file[128];
+
+    (void)state;
+    place_init(&p, true);
+    assert_int_equal(rmdir(p.dir), 0);
+    place_open(&p);
+    assert_int_equal(stat(p.dir, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    (void)snprintf(file, sizeof(file), "%s/data.mdb", p.dir);
+    assert_int_equal(stat(file, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    place_deinit(&p);
+}
+
+static void test_open_says_why_not(void **state)
+{
+    struct engine *e;
+    struct err err = {0};
+
+    (void)state;
+    assert_int_equal(engine_lmdb_open("/proc/skiff", &e, &err), ERR_IO);
+    assert_non_null(strstr(err.msg, "/proc/skiff"));
+    assert_int_equal(engine_lmdb_open("/dev/null", &e, &err), ERR_IO);
+}
+
+/* Changes one byte of the first @needle in the data file. */
+static void damage(const struct place *p, const char *needle)
+{
+    char path[128], *bytes, *at;
+    struct stat st;
+    int fd, hits = 0;
+
+    (void)snprintf(path, sizeof(path), "%s/data.mdb", p->dir);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    bytes = xcalloc(1, (size_t)st.st_size);
+    assert_int_equal(pread(fd, bytes, (size_t)st.st_size, 0), st.st_size);
+    at = bytes;
+    while ((at = memmem(at, (size_t)(st.st_size - (at - bytes)), needle, strlen(needle)))) {
+        *at ^= 1;
+        hits++;
+    }
+    assert_true(hits > 0);
+    assert_int_equal(pwrite(fd, bytes, (size_t)st.st_size, 0), st.st_size);
+    (void)close(fd);
+    free(bytes);
+}
+
+static int each_nothing(void *arg, const struct engine_kv *kv)
+{
+    (void)kv;
+    ++*(int *)arg;
+    return 0;
+}
+
+static void test_damaged_value_is_named_and_never_served(void **state)
+{
+    struct place p;
+    struct engine_kv kv;
+    struct err err = {0};
+    int n = 0;
+
+    (void)state;
+    place_init(&p, true);
+    place_open(&p);
+    must_put(p.e, 2, "/good", "fine");
+    must_put(p.e, 3, "/victim", "precious-value");
+    must_commit(p.e);
+    place_close(&p);
+    damage(&p, "precious-value");
+    place_open(&p);
+    assert_int_equal(p.e->ops->get(p.e, STR("/victim"), &kv, &err), ERR_PARSE);
+    assert_non_null(strstr(err.msg, "/victim"));
+    assert_ok(p.e->ops->get(p.e, STR("/good"), &kv, &err), &err);
+    assert_int_equal(p.e->ops->range(p.e, STR(""), STR_NULL, 0, each_nothing, &n, &err),
+                     ERR_PARSE);
+    assert_int_equal(n, 1);
+    assert_int_equal(p.e->ops->changes(p.e, 1, 99, each_nothing, &n, &err), ERR_PARSE);
+    must_compact(p.e, 3);
+    place_deinit(&p);
+}
+
+static void test_damaged_key_is_noticed(void **state)
+{
+    struct place p;
+    struct err err = {0};
+    int n = 0;
+
+    (void)state;
+    place_init(&p, true);
+    place_open(&p);
+    must_put(p.e, 2, "/the-victim", "fine");
+    must_commit(p.e);
+    place_close(&p);
+    damage(&p, "the-victim");
+    place_open(&p);
+    assert_int_equal(p.e->ops->range(p.e, STR(""), STR_NULL, 0, each_nothing, &n, &err),
+                     ERR_PARSE);
+    assert_int_equal(n, 0);
+    place_deinit(&p);
+}
+
+static char *big_value(size_t size, int seed)
+{
+    char *v = xcalloc(1, size + 1);
+
+    for (size_t i = 0; i < size; i++)
+        v[i] = (char)('a' + (i * 7 + (size_t)seed) % 26);
+    return v;
+}
+
+/* Four times the first map, in one batch; then in many. */
+static void test_map_grows_in_the_middle_of_a_batch(void **state)
+{
+    enum { SIZE = 1 << 20, N = 100 };
+    struct place p;
+    char key[32];
+
+    (void)state;
+    place_init(&p, true);
+    place_open(&p);
+    for (int i = 0; i < N; i++) {
+        char *v = big_value(SIZE, i);
+
+        (void)snprintf(key, sizeof(key), "/big%d", i);
+        must_put(p.e, 2 + i, key, v);
+        free(v);
+    }
+    must_commit(p.e);
+    place_close(&p);
+    place_open(&p);
+    assert_int_equal(current_of(p.e), 1 + N);
+    for (int i = 0; i < N; i++) {
+        char *v = big_value(SIZE, i);
+        struct engine_kv kv;
+        struct err err = {0};
+
+        (void)snprintf(key, sizeof(key), "/big%d", i);
+        assert_ok(p.e->ops->get(p.e, str_from(key), &kv, &err), &err);
+        assert_true(str_eq(kv.value, str_from(v)));
+        free(v);
+    }
+    place_deinit(&p);
+}
+
+static void test_compacted_space_is_used_again(void **state)
+{
+    struct place p;
+    uint64_t size = 0;
+    char *v = big_value(20000, 1);
+    int64_t rev = 1;
+
+    (void)state;
+    place_init(&p, true);
+    place_open(&p);
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 100; i++)
+            must_put(p.e, ++rev, "/k", v);
+        must_commit(p.e);
+        must_compact(p.e, rev);
+        if (round == 4)
+            size = p.e->ops->size_bytes(p.e);
+    }
+    assert_true(p.e->ops->size_bytes(p.e) <= size + (1 << 20));
+    free(v);
+    place_deinit(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_crc32c_known_values),
+        cmocka_unit_test(test_clean_end_goes_on_where_it_was),
+        cmocka_unit_test(test_unclean_end_skips_revisions_that_may_have_been_given),
+        cmocka_unit_test(test_second_open_is_refused),
+        cmocka_unit_test(test_open_makes_a_private_folder),
+        cmocka_unit_test(test_open_says_why_not),
+        cmocka_unit_test(test_damaged_value_is_named_and_never_served),
+        cmocka_unit_test(test_damaged_key_is_noticed),
+        cmocka_unit_test(test_map_grows_in_the_middle_of_a_batch),
+        cmocka_unit_test(test_compacted_space_is_used_again),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
