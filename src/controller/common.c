@@ -120,6 +120,15 @@ struct str release_patch(const struct object *owner, struct str uid, struct aren
     return str_dup(a, buf_view(&b));
 }
 
+struct string_map copy_map(const struct string_map *m, struct arena *a)
+{
+    struct string_map copy = {arena_calloc(a, m->n + 1, sizeof(*m->v)), m->n};
+
+    if (m->n > 0)
+        memcpy(copy.v, m->v, m->n * sizeof(*m->v));
+    return copy;
+}
+
 void split_key(struct str key, struct str *ret_ns, struct str *ret_name)
 {
     struct str name, ns = str_cut(key, '/', &name);

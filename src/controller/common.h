@@ -25,6 +25,8 @@ struct meta_owner_reference controller_ref(const struct object *owner, struct ar
 struct str adopt_patch(const struct object *owner, struct str uid, struct arena *a);
 struct str release_patch(const struct object *owner, struct str uid, struct arena *a); /** See adopt. */
 
+/** A copy whose entries may be set and removed; strings are shared. In @a. */
+struct string_map copy_map(const struct string_map *m, struct arena *a);
 /** Splits "namespace/name"; @ret_ns is empty without a slash. */
 void split_key(struct str key, struct str *ret_ns, struct str *ret_name);
 /** "namespace/name" in @a. */
