@@ -119,6 +119,25 @@ static struct str map_text(const struct field *f, const struct any_list *map, st
     return STR("");
 }
 
+/* Within a raw document (custom resources) the path goes on through its members. */
+static struct str doc_text(const struct doc *d, struct str path, struct arena *a)
+{
+    while (d && path.p)
+        d = doc_find(d, str_cut(path, '.', &path));
+    if (!d)
+        return STR("");
+    switch ((enum doc_kind)d->kind) {
+    case DOC_STRING:
+        return d->s;
+    case DOC_BOOL:
+    case DOC_INT:
+    case DOC_DOUBLE:
+        return json_to_str(a, d);
+    default:
+        return STR("");
+    }
+}
+
 struct str typed_path_text(const struct type *type, const void *obj, const char *path,
                            struct arena *a)
 {
@@ -138,6 +157,8 @@ struct str typed_path_text(const struct type *type, const void *obj, const char 
             p = *(void *const *)p;
         if (!p || f->card == CARD_LIST)
             return STR("");
+        if (f->kind == FIELD_RAW)
+            return doc_text(*(struct doc *const *)p, rest, a);
         if (f->kind != FIELD_MESSAGE) {
             text = rest.p ? STR("") : scalar_text(f, p, a);
             return text.p ? text : STR("");

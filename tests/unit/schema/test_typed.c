@@ -325,6 +325,21 @@ static void test_path_text(void **state)
     check_path("{}", "spec.nodeName.more", "");
 }
 
+static void test_path_text_in_raw_documents(void **state)
+{
+    auto_arena a = {0};
+    void *rev = decode(&a, &type_apps_controller_revision,
+                       "{\"data\":{\"spec\":{\"n\":3,\"s\":\"x\",\"b\":true}}}");
+    const struct type *t = &type_apps_controller_revision;
+
+    (void)state;
+    assert_str_equal(typed_path_text(t, rev, "data.spec.n", &a), "3");
+    assert_str_equal(typed_path_text(t, rev, "data.spec.s", &a), "x");
+    assert_str_equal(typed_path_text(t, rev, "data.spec.b", &a), "true");
+    assert_str_equal(typed_path_text(t, rev, "data.spec", &a), "");
+    assert_str_equal(typed_path_text(t, rev, "data.spec.n.m", &a), "");
+}
+
 static void test_string_map(void **state)
 {
     auto_arena a = {0};
@@ -366,6 +381,7 @@ int main(void)
         cmocka_unit_test(test_clear_and_empty),
         cmocka_unit_test(test_gated_fields_drop_only_when_asked),
         cmocka_unit_test(test_path_text),
+        cmocka_unit_test(test_path_text_in_raw_documents),
         cmocka_unit_test(test_string_map),
     };
 
