@@ -1,0 +1,630 @@
+/* Tests of the store's promises, one client at a time. */
+#include "stores.h"
+
+static void on_both(void (*test)(struct fixture *f))
+{
+    for (int lmdb = 0; lmdb < 2; lmdb++) {
+        struct fixture f;
+
+        fixture_init(&f, lmdb, NULL);
+        test(&f);
+        fixture_deinit(&f);
+    }
+}
+
+static void expectations(struct fixture *f)
+{
+    struct one o;
+    struct object *got;
+
+    assert_int_equal(put_if(f->st, f->loop, "a", "1", STORE_ABSENT), 2);
+    assert_int_equal(put_if(f->st, f->loop, "a", "2", STORE_ABSENT), ERR_EXISTS);
+    assert_int_equal(put_if(f->st, f->loop, "a", "2", 3), ERR_CONFLICT);
+    assert_int_equal(put_if(f->st, f->loop, "b", "2", 3), ERR_NOT_FOUND);
+    assert_int_equal(delete_if(f->st, f->loop, "b", STORE_ANY), ERR_NOT_FOUND);
+    assert_int_equal(delete_if(f->st, f->loop, "a", 7), ERR_CONFLICT);
+    assert_int_equal(store_revision(f->st), 2);
+    assert_int_equal(put_if(f->st, f->loop, "a", "3", 2), 3);
+    got = find(f->st, "a");
+    assert_int_equal(got->revision, 3);
+    assert_int_equal(got->create_revision, 2);
+    assert_int_equal(got->version, 2);
+    assert_str_equal(got->json, "{\"metadata\":{\"name\":\"a\",\"namespace\":\"n\","
+                                "\"resourceVersion\":\"3\",\"labels\":{\"v\":\"3\"}}}");
+    object_unref(got);
+
+    one_init(&o, STORE_PUT, CONFIGMAPS, "a", "4", 2);
+    assert_int_equal(one_run(&o, f->st, f->loop), ERR_CONFLICT);
+    assert_non_null(o.txn.current);
+    assert_string_equal(value_of(o.txn.current), "3");
+    assert_non_null(strstr(o.txn.err.msg, "/registry/configmaps/n/a is at revision 3, not 2"));
+    one_deinit(&o);
+
+    one_init(&o, STORE_DELETE, CONFIGMAPS, "a", NULL, 3);
+    assert_int_equal(one_run(&o, f->st, f->loop), 0);
+    assert_int_equal(o.txn.revision, 4);
+    assert_int_equal(o.txn.removed->revision, 4);
+    assert_str_equal(o.txn.removed->json, "{\"metadata\":{\"name\":\"a\",\"namespace\":\"n\","
+                                          "\"resourceVersion\":\"4\",\"labels\":{\"v\":\"3\"}}}");
+    one_deinit(&o);
+    assert_null(find(f->st, "a"));
+    one_init(&o, STORE_CHECK, CONFIGMAPS, "a", NULL, STORE_ABSENT);
+    assert_int_equal(one_run(&o, f->st, f->loop), 0);
+    assert_int_equal(o.txn.revision, 4);
+    one_init(&o, STORE_CHECK, CONFIGMAPS, "a", NULL, 3);
+    assert_int_equal(one_run(&o, f->st, f->loop), ERR_NOT_FOUND);
+}
+
+static void test_expectations_are_checked(void **state)
+{
+    (void)state;
+    on_both(expectations);
+}
+
+static void many_done(struct store_txn *txn)
+{
+    loop_stop(txn->loop);
+}
+
+static void several_ops(struct fixture *f)
+{
+    struct store_op ops[3] = {
+        {.kind = STORE_PUT, .res = CONFIGMAPS, .object = object_of(CONFIGMAPS, "a", "1"),
+         .expect_revision = STORE_ABSENT},
+        {.kind = STORE_PUT, .res = SECRETS, .object = object_of(SECRETS, "s", "1"),
+         .expect_revision = STORE_ABSENT},
+        {.kind = STORE_CHECK, .res = CONFIGMAPS, .key = STR("/registry/configmaps/n/b"),
+         .expect_revision = STORE_ABSENT},
+    };
+    struct store_txn txn = {.ops = ops, .n = 3, .loop = f->loop, .on_done = many_done};
+    struct object *o;
+
+    store_commit(f->st, &txn);
+    loop_run(f->loop);
+    assert_int_equal(txn.code, 0);
+    assert_int_equal(txn.revision, 2);
+    o = cache_find(store_cache(f->st, SECRETS), STR("/registry/secrets/n/s"));
+    assert_int_equal(o->revision, 2);
+    object_unref(o);
+
+    ops[0].object = object_of(CONFIGMAPS, "b", "1");
+    ops[1].object = object_of(SECRETS, "s", "2"); /* exists: nothing happens */
+    store_commit(f->st, &txn);
+    loop_run(f->loop);
+    assert_int_equal(txn.code, ERR_EXISTS);
+    assert_int_equal(txn.failed_op, 1);
+    assert_string_equal(value_of(txn.current), "1");
+    txn.current = object_unref(txn.current);
+    assert_null(find(f->st, "b"));
+    assert_int_equal(store_revision(f->st), 2);
+
+    ops[0].object = object_of(CONFIGMAPS, "c", "1");
+    ops[1] = (struct store_op){.kind = STORE_DELETE, .res = CONFIGMAPS,
+                               .key = STR("/registry/configmaps/n/c"), .expect_revision = STORE_ANY};
+    ops[0].expect_revision = STORE_ANY;
+    assert_int_equal(put(f->st, f->loop, "c", "0"), 3);
+    store_commit(f->st, &txn);
+    loop_run(f->loop);
+    assert_int_equal(txn.code, ERR_BAD_REQUEST); /* written twice */
+    txn.current = object_unref(txn.current);
+}
+
+static void test_several_operations_happen_together_or_not(void **state)
+{
+    (void)state;
+    on_both(several_ops);
+}
+
+static void test_reopen_finds_everything(void **state)
+{
+    struct fixture f;
+    struct object *o;
+    struct watch_cursor w;
+    struct err err = {0};
+
+    (void)state;
+    fixture_init(&f, true, NULL);
+    put(f.st, f.loop, "a", "1");
+    put(f.st, f.loop, "a", "2");
+    put(f.st, f.loop, "b", "1");
+    put_lazy(f.st, f.loop, "c", "1");
+    delete_if(f.st, f.loop, "b", STORE_ANY);
+    f.st = store_close(f.st);
+    fixture_open(&f, NULL);
+    assert_int_equal(store_revision(f.st), 6);
+    o = find(f.st, "a");
+    assert_string_equal(value_of(o), "2");
+    assert_int_equal(o->revision, 3);
+    assert_int_equal(o->create_revision, 2);
+    assert_int_equal(o->version, 2);
+    object_unref(o);
+    o = find(f.st, "c");
+    assert_int_equal(o->revision, 5);
+    object_unref(o);
+    assert_null(find(f.st, "b"));
+    assert_int_equal(watch_open(store_cache(f.st, CONFIGMAPS), 5, &w, &err), ERR_EXPIRED);
+    assert_ok(watch_open(store_cache(f.st, CONFIGMAPS), 6, &w, &err), &err);
+    assert_int_equal(put_if(f.st, f.loop, "a", "3", 3), 7);
+    watch_close(&w);
+    fixture_deinit(&f);
+}
+
+static void expect_event(struct cache *c, struct watch_cursor *w, enum event_type type,
+                         int64_t revision, const char *value, const char *prev)
+{
+    struct event ev;
+    struct err err = {0};
+
+    assert_int_equal(watch_next(c, w, &ev, &err), 1);
+    assert_int_equal(ev.type, type);
+    assert_int_equal(ev.revision, revision);
+    assert_int_equal(ev.object->revision, revision);
+    assert_string_equal(value_of(ev.object), value);
+    if (prev)
+        assert_string_equal(value_of(ev.prev), prev);
+    else
+        assert_null(ev.prev);
+    assert_int_equal(w->revision, revision);
+}
+
+static void watches(struct fixture *f)
+{
+    struct cache *c = store_cache(f->st, CONFIGMAPS);
+    struct watch_cursor w, late;
+    struct event ev;
+    struct err err = {0};
+
+    assert_ok(watch_open(c, store_revision(f->st), &w, &err), &err);
+    assert_ok(watch_open(c, 4, &late, &err), &err); /* of the future */
+    assert_int_equal(watch_next(c, &w, &ev, &err), 0);
+    put(f->st, f->loop, "a", "1");
+    put(f->st, f->loop, "a", "2");
+    delete_if(f->st, f->loop, "a", STORE_ANY);
+    put_lazy(f->st, f->loop, "a", "3");
+    expect_event(c, &w, EVENT_ADDED, 2, "1", NULL);
+    expect_event(c, &w, EVENT_MODIFIED, 3, "2", "1");
+    expect_event(c, &w, EVENT_DELETED, 4, "2", "2");
+    expect_event(c, &w, EVENT_ADDED, 5, "3", NULL);
+    assert_int_equal(watch_next(c, &w, &ev, &err), 0);
+    expect_event(c, &late, EVENT_ADDED, 5, "3", NULL);
+    assert_int_equal(watch_next(c, &late, &ev, &err), 0);
+    watch_close(&late);
+    watch_close(&late);
+    assert_ok(watch_open(c, 3, &late, &err), &err);
+    expect_event(c, &late, EVENT_DELETED, 4, "2", "2");
+    watch_close(&late);
+    assert_int_equal(watch_next(store_cache(f->st, SECRETS), &(struct watch_cursor){.revision = 1},
+                                &ev, &err),
+                     0);
+    watch_close(&w);
+}
+
+static void test_cursor_sees_each_event_once_in_order(void **state)
+{
+    (void)state;
+    on_both(watches);
+}
+
+static void test_cursor_of_a_quiet_resource_follows_the_store(void **state)
+{
+    struct fixture f;
+    struct watch_cursor w;
+    struct event ev;
+    struct err err = {0};
+
+    (void)state;
+    fixture_init(&f, false, NULL);
+    assert_ok(watch_open(store_cache(f.st, SECRETS), 1, &w, &err), &err);
+    for (int i = 0; i < 10; i++)
+        put(f.st, f.loop, "a", "1");
+    assert_int_equal(watch_next(store_cache(f.st, SECRETS), &w, &ev, &err), 0);
+    assert_int_equal(w.revision, 11);
+    watch_close(&w);
+    fixture_deinit(&f);
+}
+
+static void test_cursor_that_falls_off_expires(void **state)
+{
+    struct fixture f;
+    struct store_opts opts = {.journal_max = 8};
+    struct cache *c;
+    struct watch_cursor slow, fast, w;
+    struct event ev;
+    struct snapshot *s;
+    struct err err = {0};
+
+    (void)state;
+    fixture_init(&f, false, &opts);
+    c = store_cache(f.st, CONFIGMAPS);
+    assert_ok(watch_open(c, 1, &slow, &err), &err);
+    assert_ok(watch_open(c, 1, &fast, &err), &err);
+    put(f.st, f.loop, "a", "1");
+    assert_int_equal(watch_next(c, &slow, &ev, &err), 1);
+    for (int i = 0; i < 20; i++) {
+        put(f.st, f.loop, "a", "2");
+        assert_int_equal(watch_next(c, &fast, &ev, &err), 1);
+        assert_int_equal(ev.revision, 2 + i);
+    }
+    assert_int_equal(watch_next(c, &slow, &ev, &err), ERR_EXPIRED);
+    assert_non_null(strstr(err.msg, "too old resource version: 2 ("));
+    assert_int_equal(watch_open(c, 5, &w, &err), ERR_EXPIRED);
+    assert_int_equal(cache_snapshot_at(c, 5, &s, &err), ERR_EXPIRED);
+    assert_ok(watch_open(c, 21, &w, &err), &err);
+    assert_int_equal(watch_next(c, &w, &ev, &err), 1);
+    assert_int_equal(ev.revision, 22);
+    watch_close(&w);
+    watch_close(&slow);
+    watch_close(&fast);
+    fixture_deinit(&f);
+}
+
+static void test_snapshots_stay_as_they_were(void **state)
+{
+    struct fixture f;
+    struct snapshot *before, *after;
+    auto_buf b = {0};
+
+    (void)state;
+    fixture_init(&f, false, NULL);
+    put(f.st, f.loop, "a", "1");
+    put(f.st, f.loop, "b", "1");
+    before = cache_snapshot(store_cache(f.st, CONFIGMAPS));
+    delete_if(f.st, f.loop, "a", STORE_ANY);
+    put(f.st, f.loop, "b", "2");
+    after = cache_snapshot(store_cache(f.st, CONFIGMAPS));
+    assert_int_equal(before->revision, 3);
+    assert_int_equal(after->revision, 5);
+    print_objects(before, &b);
+    assert_string_equal(buf_cstr(&b), "a=1@2 b=1@3 ");
+    buf_reset(&b);
+    print_objects(after, &b);
+    assert_string_equal(buf_cstr(&b), "b=2@5 ");
+    snapshot_unref(before);
+    snapshot_unref(after);
+    after = cache_snapshot(store_cache(f.st, SECRETS)); /* none, at the store's revision */
+    assert_int_equal(after->revision, 5);
+    assert_int_equal(after->objects.n, 0);
+    snapshot_unref(after);
+    fixture_deinit(&f);
+}
+
+static void test_snapshot_at_equals_the_recorded_history(void **state)
+{
+    struct fixture f;
+    struct random_seeded rnd;
+    struct cache *c;
+    char *history[402] = {0};
+    struct err err = {0};
+    struct snapshot *s;
+
+    (void)state;
+    fixture_init(&f, false, NULL);
+    random_seeded_init(&rnd, 7);
+    c = store_cache(f.st, CONFIGMAPS);
+    for (int i = 0; i < 400; i++) {
+        auto_buf b = {0};
+        char name[8], value[16];
+        int64_t rev;
+
+        (void)snprintf(name, sizeof(name), "k%d", (int)random_below(&rnd.base, 12));
+        (void)snprintf(value, sizeof(value), "%d", i);
+        rev = random_below(&rnd.base, 3) ? put(f.st, f.loop, name, value)
+                                         : delete_if(f.st, f.loop, name, STORE_ANY);
+        if (rev < 0)
+            rev = put(f.st, f.loop, name, value);
+        assert_int_equal(rev, i + 2);
+        s = cache_snapshot(c);
+        print_objects(s, &b);
+        history[rev] = xstrdup(buf_cstr(&b));
+        snapshot_unref(s);
+    }
+    for (int64_t rev = 2; rev <= 401; rev++) {
+        auto_buf b = {0};
+
+        assert_ok(cache_snapshot_at(c, rev, &s, &err), &err);
+        assert_int_equal(s->revision, rev);
+        print_objects(s, &b);
+        assert_string_equal(buf_cstr(&b), history[rev]);
+        free(history[rev]);
+        snapshot_unref(s);
+    }
+    assert_ok(cache_snapshot_at(c, 1, &s, &err), &err);
+    assert_int_equal(s->objects.n, 0);
+    snapshot_unref(s);
+    assert_int_equal(cache_snapshot_at(c, 402, &s, &err), ERR_TIMEOUT);
+    fixture_deinit(&f);
+}
+
+static void test_damaged_object_stops_open_by_name(void **state)
+{
+    struct place p;
+    const struct resource *res[] = {CONFIGMAPS};
+    struct store_opts opts = {0};
+    struct store *st = NULL;
+    struct err err = {0};
+
+    (void)state;
+    place_init(&p, true);
+    place_open(&p);
+    must_put(p.e, 2, "/registry/configmaps/n/bad", "{\"metadata\":");
+    must_commit(p.e);
+    opts.engine = p.e;
+    p.e = NULL;
+    assert_int_equal(store_open(&opts, res, 1, &st, &err), ERR_PARSE);
+    assert_non_null(strstr(err.msg, "/registry/configmaps/n/bad"));
+    place_deinit(&p);
+}
+
+static void test_lazy_writes_share_a_commit(void **state)
+{
+    struct fixture f;
+    struct store_opts opts = {.lazy_max_ms = 3600000};
+    struct store_stats s;
+
+    (void)state;
+    fixture_init(&f, true, &opts);
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(put_lazy(f.st, f.loop, "beat", "1"), 2 + i);
+    store_stats(f.st, &s);
+    assert_int_equal(s.commits, 0);
+    assert_int_equal(s.lazy_txns, 50);
+    assert_int_equal(store_revision(f.st), 51);
+    put(f.st, f.loop, "a", "1");
+    store_stats(f.st, &s);
+    assert_int_equal(s.commits, 1);
+    assert_int_equal(s.txns, 51);
+    assert_true(s.size_bytes > 0);
+    fixture_deinit(&f);
+}
+
+static void test_lazy_writes_reach_the_disk_in_time(void **state)
+{
+    struct fixture f;
+    struct store_opts opts = {.lazy_max_ms = 20};
+    struct store_stats s = {0};
+    struct object *o;
+
+    (void)state;
+    fixture_init(&f, true, &opts);
+    put_lazy(f.st, f.loop, "beat", "1");
+    for (int i = 0; i < 1000 && !s.commits; i++) {
+        (void)usleep(5000);
+        store_stats(f.st, &s);
+    }
+    assert_int_equal(s.commits, 1);
+    f.st = store_close(f.st);
+    fixture_open(&f, &opts);
+    o = find(f.st, "beat");
+    assert_int_equal(o->revision, 2);
+    object_unref(o);
+    fixture_deinit(&f);
+}
+
+static void test_too_many_waiting_lazy_writes_force_a_commit(void **state)
+{
+    struct fixture f;
+    struct store_opts opts = {.lazy_max_ms = 3600000};
+    struct store_stats s;
+
+    (void)state;
+    fixture_init(&f, false, &opts);
+    for (int i = 0; i < 1100; i++)
+        put_lazy(f.st, f.loop, "beat", "1");
+    store_stats(f.st, &s);
+    assert_int_equal(s.commits, 1);
+    fixture_deinit(&f);
+}
+
+static void test_failed_commit_changes_nothing_and_is_told(void **state)
+{
+    struct fixture f = {0};
+    struct engine_ops ops;
+    struct faulty faulty;
+    struct watch_cursor w;
+    struct event ev;
+    struct one o;
+    struct err err = {0};
+    struct cache *c;
+
+    (void)state;
+    place_init(&f.place, true);
+    place_open(&f.place);
+    faulty_init(&faulty, &ops, f.place.e);
+    f.loop = loop_new("test");
+    loop_hold(f.loop, true);
+    f.st = store_on(&faulty.base, NULL);
+    c = store_cache(f.st, CONFIGMAPS);
+    assert_int_equal(put(f.st, f.loop, "a", "1"), 2);
+    assert_ok(watch_open(c, 2, &w, &err), &err);
+    for (int i = 0; i < 6; i++) {
+        atomic_int *which = i % 2 ? &faulty.fail_puts : &faulty.fail_commits;
+
+        atomic_store(which, 1);
+        one_init(&o, i < 4 ? STORE_PUT : STORE_DELETE, CONFIGMAPS, "a", "2", STORE_ANY);
+        assert_int_equal(one_run(&o, f.st, f.loop), ERR_IO);
+        assert_non_null(strstr(o.txn.err.msg, i % 2 ? "no space left" : "input/output error"));
+        assert_null(o.txn.removed);
+        assert_int_equal(o.txn.revision, 0);
+        assert_int_equal(store_revision(f.st), 2);
+        assert_int_equal(watch_next(c, &w, &ev, &err), 0);
+    }
+    assert_int_equal(put_if(f.st, f.loop, "a", "3", 2), 3);
+    assert_int_equal(watch_next(c, &w, &ev, &err), 1);
+    assert_string_equal(value_of(ev.prev), "1");
+    watch_close(&w);
+    f.st = store_close(f.st);
+    assert_int_equal(current_of(f.place.e), 3);
+    fixture_deinit(&f);
+}
+
+static void test_lazy_writes_survive_failed_commits(void **state)
+{
+    struct fixture f = {0};
+    struct engine_ops ops;
+    struct faulty faulty;
+    struct store_opts opts = {.lazy_max_ms = 3600000};
+    struct engine_kv kv;
+    struct object *o;
+    struct err err = {0};
+
+    (void)state;
+    place_init(&f.place, true);
+    place_open(&f.place);
+    faulty_init(&faulty, &ops, f.place.e);
+    f.loop = loop_new("test");
+    loop_hold(f.loop, true);
+    f.st = store_on(&faulty.base, &opts);
+    assert_int_equal(put_lazy(f.st, f.loop, "beat", "1"), 2);
+    atomic_store(&faulty.fail_commits, 2);
+    assert_int_equal(put(f.st, f.loop, "a", "1"), ERR_IO);
+    assert_int_equal(put(f.st, f.loop, "a", "1"), ERR_IO);
+    o = find(f.st, "beat");
+    assert_int_equal(o->revision, 2);
+    object_unref(o);
+    assert_int_equal(put_lazy(f.st, f.loop, "beat", "2"), 3);
+    assert_int_equal(put(f.st, f.loop, "a", "1"), 4);
+    assert_ok(f.place.e->ops->get(f.place.e, STR("/registry/configmaps/n/beat"), &kv, &err), &err);
+    assert_int_equal(kv.mod_revision, 3);
+    assert_int_equal(kv.version, 2);
+    fixture_deinit(&f);
+}
+
+static void test_too_many_waiting_transactions_are_refused(void **state)
+{
+    enum { N = 64 };
+    struct fixture f;
+    struct store_opts opts = {.txns_max = 1};
+    struct one o[N];
+    int refused = 0, done = 0;
+
+    (void)state;
+    fixture_init(&f, true, &opts);
+    for (int i = 0; i < N; i++) {
+        one_init(&o[i], STORE_PUT, CONFIGMAPS, "a", "1", STORE_ANY);
+        o[i].txn.loop = f.loop;
+        o[i].txn.arg = &o[i];
+        o[i].txn.ops = &o[i].op;
+        store_commit(f.st, &o[i].txn);
+    }
+    for (int i = 0; i < N; i++) {
+        while (!o[i].done)
+            loop_run(f.loop);
+        refused += o[i].txn.code == ERR_TOO_MANY;
+        done += o[i].txn.code == 0;
+    }
+    assert_int_equal(refused + done, N);
+    assert_true(refused > 0 && done > 0);
+    fixture_deinit(&f);
+}
+
+struct waker {
+    struct store *st;
+    struct loop *loop;
+    struct watch_cursor w;
+    int runs, events;
+};
+
+static void on_grown(void *arg)
+{
+    struct waker *k = arg;
+    struct event ev;
+    struct err err = {0};
+
+    k->runs++;
+    while (watch_next(store_cache(k->st, CONFIGMAPS), &k->w, &ev, &err) == 1)
+        k->events++;
+    loop_stop(k->loop);
+}
+
+static void test_subscription_wakes_once_for_many_events(void **state)
+{
+    struct fixture f;
+    struct loop *watcher = loop_new("watcher");
+    struct waker k = {.loop = watcher};
+    struct subscription *s;
+    struct err err = {0};
+
+    (void)state;
+    fixture_init(&f, false, NULL);
+    k.st = f.st;
+    loop_hold(watcher, true);
+    assert_ok(watch_open(store_cache(f.st, CONFIGMAPS), 1, &k.w, &err), &err);
+    s = cache_subscribe(store_cache(f.st, CONFIGMAPS), watcher, on_grown, &k);
+    for (int i = 0; i < 10; i++)
+        put(f.st, f.loop, "a", "1");
+    loop_run(watcher);
+    assert_int_equal(k.runs, 1);
+    assert_int_equal(k.events, 10);
+    put(f.st, f.loop, "a", "1");
+    loop_run(watcher);
+    assert_int_equal(k.runs, 2);
+    assert_int_equal(k.events, 11);
+    put(f.st, f.loop, "a", "1");
+    s = subscription_free(s); /* its run is queued already */
+    loop_stop(watcher);
+    loop_run(watcher);
+    assert_int_equal(k.runs, 2);
+    watch_close(&k.w);
+    fixture_deinit(&f);
+    loop_free(watcher);
+}
+
+static void test_history_is_forgotten_after_a_while(void **state)
+{
+    struct fixture f;
+    struct store_opts opts = {.history_ms = 50};
+    struct store_stats s = {0};
+    struct watch_cursor w, idle;
+    struct event ev;
+    struct err err = {0};
+    int64_t last = 0;
+
+    (void)state;
+    fixture_init(&f, true, &opts);
+    for (int i = 0; i < 300; i++)
+        last = put(f.st, f.loop, "a", "1");
+    assert_ok(watch_open(store_cache(f.st, CONFIGMAPS), last, &idle, &err), &err);
+    for (int i = 0; i < 1000 && s.compacted < last; i++) {
+        (void)usleep(5000);
+        store_stats(f.st, &s);
+    }
+    assert_int_equal(s.compacted, last);
+    for (int i = 0; i < 1000; i++) {
+        (void)usleep(1000);
+        if (watch_open(store_cache(f.st, CONFIGMAPS), last - 1, &w, &err) == ERR_EXPIRED)
+            break;
+        watch_close(&w);
+    }
+    assert_int_equal(watch_open(store_cache(f.st, CONFIGMAPS), last - 1, &w, &err), ERR_EXPIRED);
+    /* Whoever had seen all of it goes on. */
+    assert_int_equal(watch_next(store_cache(f.st, CONFIGMAPS), &idle, &ev, &err), 0);
+    assert_int_equal(put(f.st, f.loop, "a", "2"), last + 1);
+    assert_int_equal(watch_next(store_cache(f.st, CONFIGMAPS), &idle, &ev, &err), 1);
+    watch_close(&idle);
+    fixture_deinit(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_expectations_are_checked),
+        cmocka_unit_test(test_several_operations_happen_together_or_not),
+        cmocka_unit_test(test_reopen_finds_everything),
+        cmocka_unit_test(test_cursor_sees_each_event_once_in_order),
+        cmocka_unit_test(test_cursor_of_a_quiet_resource_follows_the_store),
+        cmocka_unit_test(test_cursor_that_falls_off_expires),
+        cmocka_unit_test(test_snapshots_stay_as_they_were),
+        cmocka_unit_test(test_snapshot_at_equals_the_recorded_history),
+        cmocka_unit_test(test_damaged_object_stops_open_by_name),
+        cmocka_unit_test(test_lazy_writes_share_a_commit),
+        cmocka_unit_test(test_lazy_writes_reach_the_disk_in_time),
+        cmocka_unit_test(test_too_many_waiting_lazy_writes_force_a_commit),
+        cmocka_unit_test(test_failed_commit_changes_nothing_and_is_told),
+        cmocka_unit_test(test_lazy_writes_survive_failed_commits),
+        cmocka_unit_test(test_too_many_waiting_transactions_are_refused),
+        cmocka_unit_test(test_subscription_wakes_once_for_many_events),
+        cmocka_unit_test(test_history_is_forgotten_after_a_while),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
