@@ -73,9 +73,9 @@ void *arena_grow(struct arena *a, const void *old, size_t n_old, size_t n_new, s
 void arena_deinit(struct arena *a);
 #define auto_arena scope_cleanup(arena_deinit) struct arena /* auto_arena a = {0}; */
 /* A copy of the value of an expression, for members that are pointers to a scalar or struct. */
-#define arena_box(a, value)                                            \
-    ({                                                                 \
-        __auto_type box_ = (value);                                    \
-        (void *)arena_memdupz((a), (const void *)&box_, sizeof(box_)); \
+#define arena_box(a, value)                                      \
+    ({                                                           \
+        __auto_type box_ = (value);                              \
+        __builtin_memcpy(arena_alloc((a), sizeof(box_)), (const void *)&box_, sizeof(box_)); \
     })
 #define arena_new(a, type) ((type *)arena_alloc((a), sizeof(type)))
