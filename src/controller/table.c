@@ -2,12 +2,14 @@
 /* table.c - all controllers: one line each. */
 #include "controller/controller.h"
 
-extern const struct controller deployment_controller, endpoints_controller, endpointslice_controller,
-    replicaset_controller, serviceaccount_controller, rootca_controller;
+extern const struct controller deployment_controller, endpoints_controller,
+    endpointslice_controller, namespace_controller, replicaset_controller,
+    serviceaccount_controller, rootca_controller;
 
 const struct controller *const controllers_table[] = {
     &serviceaccount_controller,
     &rootca_controller,
+    &namespace_controller,
     &replicaset_controller,
     &deployment_controller,
     &endpointslice_controller,
