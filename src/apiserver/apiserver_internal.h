@@ -34,6 +34,7 @@ struct inproc_server; /* inproc.c */
 struct metrics;       /* metrics.c */
 struct discovery;     /* discovery.c: documents made once */
 struct connect_state; /* connect.c: the client of the nodes */
+struct watch_hubs;    /* watcher.c */
 struct shard;         /* pipeline.c */
 
 struct apiserver {
@@ -46,6 +47,7 @@ struct apiserver {
     struct authn *authn;
     struct rbac *rbac;
     struct discovery *discovery;
+    struct watch_hubs *watch_hubs;
     struct inproc_server *inproc;
     struct metrics *metrics;
     struct service_alloc *service_alloc;
@@ -60,6 +62,7 @@ struct apiserver {
     atomic_bool ready;                /* set by bootstrap.c when all that must exist does */
     atomic_bool stopping;             /* new requests are refused, watches end */
     struct timer stop_poll;
+    uint32_t stop_waited_ms;
     void (*on_stopped)(void *arg);
     void *on_stopped_arg;
 };
@@ -102,5 +105,6 @@ void request_send(struct request *rq, int status, const char *type, struct str b
 /** Sends what @src gives; @length -1 when unknown. @src may use @rq and its arena until its close. */
 void request_send_source(struct request *rq, int status, const char *type, int64_t length,
                          struct http_source src);
-/** Marks a call in the process (or a hijacked exchange) answered: nothing is sent for it. */
+/** Marks a call in the process answered, or an exchange that connect.c is about to take over: nothing
+ *  is sent for it, and rq->http is let go. */
 void request_mark_finished(struct request *rq, int status);

@@ -40,6 +40,7 @@ struct authz_attributes { /* one question to the authorizers */
     struct str verb, api_group, api_version, resource, sub, ns, name; /* of a resource */
     struct str path;                                                  /* of anything else */
     bool is_resource;
+    struct str field_selector; /* text; of list, watch, deletecollection */
 };
 /** True if allowed; @ret_reason (may be NULL; in @a or static) says why or why not. RBAC, Node. */
 bool authorize(struct apiserver *as, struct arena *a, const struct authz_attributes *at,
@@ -60,6 +61,17 @@ enum stage_result options_take_delete_body(struct request *rq);
 struct meta_delete_options;
 /** As above from a struct already decoded; NULL gives nothing. */
 enum stage_result options_take_delete(struct request *rq, const struct meta_delete_options *o);
+
+struct meta_status;
+/* status.c: beside what request.h declares */
+/** Answers with @st (kind and apiVersion are set here): adds Retry-After, then respond_status(). */
+enum stage_result status_send(struct request *rq, int code, struct meta_status *st);
+/** An error that upstream makes no Status reason for: HTTP @http, reason "". */
+enum stage_result status_fail_plain(struct request *rq, int http, const char *text);
+/** Upstream's answers to paths and methods of a served group that do not exist: 404 and 405. */
+enum stage_result status_fail_unrouted(struct request *rq, int http);
+/** AlreadyExists of a name that was generated. */
+enum stage_result status_fail_generated(struct request *rq, struct str name);
 
 /* dispatch.c */
 /** Hands on to the verb, the subresource (subresources.c) or, for what is no resource, to the path

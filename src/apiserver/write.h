@@ -41,9 +41,9 @@ void metadata_validate(const struct resource *res, const struct meta_object_meta
 enum stage_result metadata_check_namespace(struct request *rq, struct meta_object_meta *m);
 
 /* commit.c */
-/** Where a write goes on after its commit, with rq->txn answered. code 0: rq->result is set. */
-/** Commits the state @rq->obj: a PUT expecting rq->old's revision (or absence), with rq->extra_ops,
- *  then resumes at @then. dry_run: sets rq->result without a write and runs @then at once.
+/** Commits the state rq->obj: a PUT expecting rq->old's revision (or absence), with rq->extra_ops,
+ *  then resumes at @then with rq->txn answered; if its code is 0, rq->result is the committed object.
+ *  dry_run: writes nothing and runs @then at once, with rq->result NULL.
  *  Returns STAGE_WAIT or what @then returned. */
 enum stage_result commit_put(struct request *rq, stage_fn then);
 /** Commits the removal of rq->old at exactly its revision, with rq->extra_ops; rq->result becomes the
@@ -52,6 +52,10 @@ enum stage_result commit_delete(struct request *rq, stage_fn then);
 /** Adds an operation to the same transaction (allocations, budgets). Takes over @op->object; op.key
  *  must live as long as the request. Dropped and made anew when the write is tried again. */
 void commit_add(struct request *rq, struct store_op op);
+/** Answers with the outcome of commit_put(): rq->result, or after a dry run rq->obj. */
+enum stage_result commit_answer(struct request *rq, int status);
+/** The answer to a commit that failed for good: conflict, too many, a disk that refuses. */
+enum stage_result commit_failed(struct request *rq);
 /** The object of (ns, name) of the storage resource of @res, converted to @res: a reference in
  *  *@ret_o, the struct (in the request's arena or of the object) as result; NULL if absent. */
 const void *stored_find(struct request *rq, const struct resource *res, struct str ns,
@@ -65,7 +69,8 @@ struct change {
     stage_fn apply;
     /* After the commit (or when nothing changed): answers with what rq->result says. */
     stage_fn answer;
-    bool admit; /* runs validating admission on the result, as an update of rq->sub */
+    bool as_update; /* the new state passes prepare_update, validation and validating admission like
+                       the body of a PUT; else it is written as apply() left it */
 };
 /** Runs @ch (static) on the object rq->ns, rq->name of @rq->res. 404 when it is absent. */
 enum stage_result change_object(struct request *rq, const struct change *ch);
