@@ -286,8 +286,8 @@ static void check_entries(const struct field *f, const void *obj, const struct p
     }
 }
 
-static void check_one(const struct field *f, const void *obj, const void *old,
-                      const struct path *p, struct field_errors *errs)
+static void check_one(const struct field *f, const void *obj, const void *old, const struct path *p,
+                      struct field_errors *errs)
 {
     const void *v = field_ptr(f, obj), *old_v = old ? field_ptr(f, old) : NULL;
 
@@ -354,8 +354,8 @@ static void check_union(const struct type *type, const char *const *names, const
     }
 }
 
-void check_typed(const struct type *type, const void *obj, const void *old,
-                 const struct path *root, struct field_errors *errs)
+void check_typed(const struct type *type, const void *obj, const void *old, const struct path *root,
+                 struct field_errors *errs)
 {
     const char *const *group = type->unions;
 
