@@ -1,0 +1,261 @@
+/* Every I/O call of the LMDB engine fails once: the n-th, for k calls, with or without having
+ * had its effect. A commit that reports an error leaves nothing behind; later ones work. */
+#include "base/buf.h"
+#include "engines.h"
+#include <errno.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+struct fault {
+    int after, times; /* calls that pass first; calls that fail then */
+    int error;
+    bool effect; /* the first failing call does its work all the same */
+    int hits;
+};
+static struct fault fault; /* the calls below have no argument for it */
+
+static bool fails(bool *ret_effect)
+{
+    if (fault.times == 0 || fault.after-- > 0)
+        return false;
+    *ret_effect = fault.effect && fault.hits == 0;
+    fault.hits++;
+    fault.times--;
+    fault.after = 0;
+    return true;
+}
+
+/* These stand before libc's: LMDB calls them. Named so, since pwrite is a macro with large files. */
+ssize_t io_pwrite(int fd, const void *p, size_t n, off_t at) __asm__("pwrite");
+ssize_t io_pwrite(int fd, const void *p, size_t n, off_t at)
+{
+    bool effect;
+
+    if (!fails(&effect))
+        return syscall(SYS_pwrite64, fd, p, n, at);
+    if (effect)
+        (void)!syscall(SYS_pwrite64, fd, p, n, at);
+    errno = fault.error;
+    return -1;
+}
+
+ssize_t writev(int fd, const struct iovec *v, int n)
+{
+    bool effect;
+
+    if (!fails(&effect))
+        return syscall(SYS_writev, fd, v, n);
+    errno = fault.error;
+    return -1;
+}
+
+int fdatasync(int fd)
+{
+    bool effect;
+
+    if (!fails(&effect))
+        return (int)syscall(SYS_fdatasync, fd);
+    errno = fault.error;
+    return -1;
+}
+
+static int each_to_buf(void *arg, const struct engine_kv *kv)
+{
+    buf_printf(arg, "%.*s=%.*s@%lld/%lld/%lld ", STR_ARG(kv->key), STR_ARG(kv->value),
+               (long long)kv->mod_revision, (long long)kv->create_revision,
+               (long long)kv->version);
+    return 0;
+}
+
+static void check_range(struct engine *e, int64_t revision, const char *want)
+{
+    auto_buf b = {0};
+    struct err err = {0};
+    int r = e->ops->range(e, STR("/"), STR_NULL, revision, each_to_buf, &b, &err);
+
+    if (r == ERR_IO && fault.hits) /* not usable until the next write has mended it */
+        return;
+    assert_ok(r, &err);
+    assert_string_equal(buf_cstr(&b), want);
+}
+
+static int try_batch(struct engine *e, struct err *err)
+{
+    int r = e->ops->put(e, 4, STR("/a"), STR("new"), err);
+
+    if (r == 0)
+        r = e->ops->put(e, 5, STR("/c"), STR("new"), err);
+    if (r == 0)
+        r = e->ops->remove(e, 6, STR("/b"), err);
+    if (r == 0)
+        r = e->ops->put(e, 7, STR("/a"), STR("newer"), err);
+    if (r == 0)
+        return e->ops->commit(e, err);
+    e->ops->abort(e);
+    return r;
+}
+
+static void write_through(struct place *p)
+{
+    for (int tries = 0;; tries++) {
+        struct err err = {0};
+        int r = try_batch(p->e, &err);
+
+        if (r == 0)
+            break;
+        assert_int_equal(r, ERR_IO);
+        assert_true(err.msg[0] != '\0');
+        assert_true(tries < 20);
+        assert_int_equal(current_of(p->e), 3);
+        check_range(p->e, 0, "/a=1@2/2/1 /b=1@3/3/1 ");
+    }
+    assert_int_equal(current_of(p->e), 7);
+}
+
+static void compact_through(struct place *p)
+{
+    for (int tries = 0; tries < 20; tries++) {
+        struct err err = {0};
+        bool more;
+
+        if (p->e->ops->compact(p->e, 7, &more, &err) == 0)
+            return;
+    }
+    fail_msg("compaction never works again");
+}
+
+static const char *const after = "/a=newer@7/2/3 /c=new@5/5/1 ";
+
+/* True if the fault was reached. */
+static bool one_case(struct fault f)
+{
+    struct place p;
+    bool hit;
+
+    fault = (struct fault){0};
+    place_init(&p, true);
+    place_open(&p);
+    must_put(p.e, 2, "/a", "1");
+    must_put(p.e, 3, "/b", "1");
+    must_commit(p.e);
+    fault = f;
+    write_through(&p);
+    hit = fault.hits > 0;
+    check_range(p.e, 0, after);
+    check_range(p.e, 3, "/a=1@2/2/1 /b=1@3/3/1 ");
+    check_range(p.e, 4, "/a=new@4/2/2 /b=1@3/3/1 ");
+    fault = (struct fault){0};
+    place_close(&p);
+    place_open(&p);
+    assert_int_equal(current_of(p.e), 7);
+    check_range(p.e, 0, after);
+    fault = f;
+    compact_through(&p);
+    fault = (struct fault){0};
+    check_range(p.e, 0, after);
+    place_close(&p);
+    place_open(&p);
+    check_range(p.e, 0, after);
+    place_deinit(&p);
+    return hit;
+}
+
+static void sweep(int error, bool effect)
+{
+    for (int times = 1; times <= 4; times++) {
+        int n = 0;
+
+        while (one_case((struct fault){.after = n, .times = times, .error = error,
+                                       .effect = effect}))
+            n++;
+        assert_true(n >= 3); /* pages, sync, meta page */
+    }
+}
+
+static void test_full_disk(void **state)
+{
+    (void)state;
+    sweep(ENOSPC, false);
+}
+
+static void test_io_errors(void **state)
+{
+    (void)state;
+    sweep(EIO, false);
+}
+
+static void test_io_errors_of_writes_that_took_place(void **state)
+{
+    (void)state;
+    sweep(EIO, true);
+}
+
+/* An end in the middle of trouble: nothing acknowledged is lost, and no revision comes twice. */
+static void test_close_after_a_failed_commit_skips_revisions(void **state)
+{
+    (void)state;
+    for (int n = 0; n < 4; n++) {
+        struct place p;
+        struct err err = {0};
+
+        fault = (struct fault){0};
+        place_init(&p, true);
+        place_open(&p);
+        must_put(p.e, 2, "/a", "1");
+        must_put(p.e, 3, "/b", "1");
+        must_commit(p.e);
+        fault = (struct fault){.after = n, .times = 1000, .error = EIO};
+        if (try_batch(p.e, &err) == 0) { /* n is behind the last call */
+            fault = (struct fault){0};
+            place_deinit(&p);
+            assert_true(n >= 3);
+            continue;
+        }
+        place_close(&p);
+        fault = (struct fault){0};
+        place_open(&p);
+        assert_true(current_of(p.e) >= 3 + ENGINE_REVISIONS_AHEAD);
+        check_range(p.e, 0, "/a=1@2/2/1 /b=1@3/3/1 ");
+        place_deinit(&p);
+    }
+}
+
+static void test_open_reports_errors(void **state)
+{
+    struct place p;
+    struct engine *e;
+    int n = 0;
+
+    (void)state;
+    place_init(&p, true);
+    for (;; n++) {
+        struct err err = {0};
+        int r;
+
+        fault = (struct fault){.after = n, .times = 1000, .error = EIO};
+        r = engine_lmdb_open(p.dir, &e, &err);
+        fault = (struct fault){0};
+        if (r == 0)
+            break;
+        assert_int_equal(r, ERR_IO);
+        assert_true(n < 100);
+    }
+    assert_true(n > 2);
+    e->ops->close(e);
+    place_open(&p);
+    assert_int_equal(p.e->ops->get(p.e, STR("/a"), NULL, NULL), ERR_NOT_FOUND);
+    place_deinit(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_io_errors),
+        cmocka_unit_test(test_io_errors_of_writes_that_took_place),
+        cmocka_unit_test(test_close_after_a_failed_commit_skips_revisions),
+        cmocka_unit_test(test_open_reports_errors),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
