@@ -454,7 +454,8 @@ const void *object_typed(const struct object *o)
 
     if (typed)
         return typed;
-    /* The JSON was made from such a struct, or read as one before: it fits. */
+    /* The JSON was made from such a struct, or read as one before: it fits. Its size is bounded by
+     * what the server stores, its depth by what the readers let in. */
     r = parse_object(o->res, o->json, &a, &doc, &obj, NULL);
     assert(r == 0);
     (void)r;

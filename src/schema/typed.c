@@ -15,6 +15,7 @@ struct step { /* a member on the way to the value at hand */
 struct reader {
     struct arena *arena;
     struct err *err;
+    bool own; /* raw documents are in form */
     unsigned depth;
     size_t bytes; /* spent on elements */
 };
@@ -205,7 +206,7 @@ static int normalize_schema(struct reader *r, const struct field *f, const struc
     props = arena_alloc(r->arena, f->type->size);
     code = read_message(r, f->type, d, props, at);
     if (code == 0)
-        *ret = typed_to_doc(f->type, props, r->arena);
+        *ret = typed_view_doc(f->type, props, r->arena);
     return code;
 }
 
@@ -252,7 +253,7 @@ static int read_raw(struct reader *r, const struct field *f, const struct doc *d
     *copy = *d;
     if (f->raw_form == RAW_EMPTY)
         *copy = doc_object();
-    else if (f->raw_form != RAW_JSON)
+    else if (f->raw_form != RAW_JSON && !r->own)
         code = read_schema(r, f, copy, at);
     *(struct doc **)dst = copy;
     return code;
@@ -420,6 +421,13 @@ int typed_from_doc(const struct type *type, const struct doc *doc, struct arena 
         return err_new(err, ERR_BAD_REQUEST,
                        "json: cannot unmarshal %s into Go value of type %s.%s", doc_go_kind(doc),
                        type->version, type->name);
+    return read_message(&r, type, doc, obj, NULL);
+}
+
+int typed_from_own_doc(const struct type *type, const struct doc *doc, struct arena *a, void *obj)
+{
+    struct reader r = {.arena = a, .own = true};
+
     return read_message(&r, type, doc, obj, NULL);
 }
 

@@ -2,7 +2,12 @@
 #include "codec/base64.h"
 #include "schema/typed_internal.h"
 
-static struct doc message_doc(const struct type *type, const void *obj, struct arena *a);
+struct target { /* where a document is made */
+    struct arena *arena;
+    bool share; /* raw documents, instead of copying their tree */
+};
+
+static struct doc message_doc(const struct type *type, const void *obj, const struct target *to);
 
 static struct doc text_doc(struct arena *a, struct buf *text)
 {
@@ -50,10 +55,17 @@ static struct doc uint_doc(uint64_t v)
     return v <= INT64_MAX ? doc_int((int64_t)v) : doc_double((double)v);
 }
 
-static struct doc value_doc(const struct field *f, const void *p, struct arena *a)
+static struct doc raw_doc(const struct doc *raw, const struct target *to)
 {
+    if (!raw)
+        return doc_null();
+    return to->share ? *raw : doc_clone(to->arena, raw, false);
+}
+
+static struct doc value_doc(const struct field *f, const void *p, const struct target *to)
+{
+    struct arena *a = to->arena;
     const struct int_or_string *ios;
-    const struct doc *raw;
 
     switch ((enum field_kind)f->kind) {
     case FIELD_STRING:
@@ -81,16 +93,15 @@ static struct doc value_doc(const struct field *f, const void *p, struct arena *
     case FIELD_DURATION:
         return duration_doc(*(const int64_t *)p, a);
     case FIELD_RAW:
-        /* A copy of the tree, so that changing the result leaves the struct alone. */
-        raw = *(const struct doc *const *)p;
-        return raw ? doc_clone(a, raw, false) : doc_null();
+        return raw_doc(*(const struct doc *const *)p, to);
     case FIELD_MESSAGE:
-        return message_doc(f->type, p, a);
+        return message_doc(f->type, p, to);
     }
     return doc_null();
 }
 
-static struct doc list_doc(const struct field *f, const struct any_list *list, struct arena *a)
+static struct doc list_doc(const struct field *f, const struct any_list *list,
+                           const struct target *to)
 {
     struct doc d = doc_array();
 
@@ -98,14 +109,15 @@ static struct doc list_doc(const struct field *f, const struct any_list *list, s
         return doc_null();
     if (list->n == 0)
         return d;
-    d.items = arena_calloc(a, list->n, sizeof(*d.items));
+    d.items = arena_calloc(to->arena, list->n, sizeof(*d.items));
     d.n = d.cap = (uint32_t)list->n;
     for (size_t i = 0; i < list->n; i++)
-        d.items[i] = value_doc(f, list_elem(f, list->v, i), a);
+        d.items[i] = value_doc(f, list_elem(f, list->v, i), to);
     return d;
 }
 
-static struct doc map_doc(const struct field *f, const struct any_list *map, struct arena *a)
+static struct doc map_doc(const struct field *f, const struct any_list *map,
+                          const struct target *to)
 {
     struct doc d = doc_object();
 
@@ -113,18 +125,18 @@ static struct doc map_doc(const struct field *f, const struct any_list *map, str
         return doc_null();
     if (map->n == 0)
         return d;
-    d.members = arena_calloc(a, map->n, sizeof(*d.members));
+    d.members = arena_calloc(to->arena, map->n, sizeof(*d.members));
     d.n = d.cap = (uint32_t)map->n;
     for (size_t i = 0; i < map->n; i++) {
         const void *value = map_value(f, map->v, i);
 
         d.members[i].key = map_key(f, map->v, i);
-        d.members[i].value = f->card == CARD_MAP ? value_doc(f, value, a) : list_doc(f, value, a);
+        d.members[i].value = f->card == CARD_MAP ? value_doc(f, value, to) : list_doc(f, value, to);
     }
     return d;
 }
 
-static struct doc field_doc(const struct field *f, const void *p, struct arena *a)
+static struct doc field_doc(const struct field *f, const void *p, const struct target *to)
 {
     switch ((enum field_card)f->card) {
     case CARD_ONE:
@@ -133,19 +145,19 @@ static struct doc field_doc(const struct field *f, const void *p, struct arena *
              (f->kind == FIELD_INT_OR_STRING &&
               ((const struct int_or_string *)p)->kind == INT_OR_STRING_ABSENT)))
             return doc_null();
-        return value_doc(f, p, a);
+        return value_doc(f, p, to);
     case CARD_PTR:
-        return *(void *const *)p ? value_doc(f, *(void *const *)p, a) : doc_null();
+        return *(void *const *)p ? value_doc(f, *(void *const *)p, to) : doc_null();
     case CARD_LIST:
-        return list_doc(f, p, a);
+        return list_doc(f, p, to);
     case CARD_MAP:
     case CARD_MAP_LIST:
-        return map_doc(f, p, a);
+        return map_doc(f, p, to);
     }
     return doc_null();
 }
 
-static struct doc message_doc(const struct type *type, const void *obj, struct arena *a)
+static struct doc message_doc(const struct type *type, const void *obj, const struct target *to)
 {
     struct doc d = doc_object();
     unsigned n = 0;
@@ -154,7 +166,7 @@ static struct doc message_doc(const struct type *type, const void *obj, struct a
         n += field_written(&type->fields[i], obj);
     if (n == 0)
         return d;
-    d.members = arena_calloc(a, n, sizeof(*d.members));
+    d.members = arena_calloc(to->arena, n, sizeof(*d.members));
     d.cap = n;
     for (unsigned i = 0; i < type->n_fields; i++) {
         const struct field *f = &type->fields[i];
@@ -162,12 +174,17 @@ static struct doc message_doc(const struct type *type, const void *obj, struct a
         if (!field_written(f, obj))
             continue;
         d.members[d.n].key = f->name;
-        d.members[d.n++].value = field_doc(f, field_ptr(f, obj), a);
+        d.members[d.n++].value = field_doc(f, field_ptr(f, obj), to);
     }
     return d;
 }
 
 struct doc typed_to_doc(const struct type *type, const void *obj, struct arena *a)
 {
-    return message_doc(type, obj, a);
+    return message_doc(type, obj, &(struct target){a, false});
+}
+
+struct doc typed_view_doc(const struct type *type, const void *obj, struct arena *a)
+{
+    return message_doc(type, obj, &(struct target){a, true});
 }

@@ -11,6 +11,8 @@
 
 /* Lists of empty structs grow much when decoded: what one decode may spend on elements. */
 enum { TYPED_DEPTH_MAX = 128, TYPED_BYTES_MAX = 128 * 1024 * 1024 };
+/* Depth of raw JSON within protobuf: with it, what is written stays below DOC_DEPTH_MAX. */
+enum { TYPED_RAW_DEPTH_MAX = 128 };
 
 /* An entry of a map: the key, then the value; every value's alignment is at most the key's size. */
 enum { MAP_VALUE_OFFSET = sizeof(struct str) };
@@ -44,6 +46,12 @@ static inline bool field_written(const struct field *f, const void *obj)
 void field_clear(const struct field *f, void *obj); /** Makes the member of @f absent. */
 /** Sorts the @n entries of a map of @f by key; of equal keys the last stays. How many stay. */
 size_t map_sort(const struct field *f, void *v, size_t n);
+/** As typed_to_doc(), but raw documents are shared with @obj: neither may be changed then. */
+struct doc typed_view_doc(const struct type *type, const void *obj, struct arena *a);
+/** As typed_from_doc() for documents that it or typed_from_pb() made: raw documents within are taken
+ *  as they are, not brought into form again. */
+MUST_USE int typed_from_own_doc(const struct type *type, const struct doc *doc, struct arena *a,
+                                void *obj);
 /** A deep copy in one block, which the caller frees with free(); strings within @stable stay views
  *  of it. */
 void *typed_pack(const struct type *type, const void *obj, struct str stable);

@@ -62,7 +62,7 @@ static void put_schema(struct buf *out, uint32_t number, const struct type *type
     size_t mark = pb_begin(out, number);
 
     /* It was brought into form when it was decoded. */
-    if (typed_from_doc(type, doc, &a, props, NULL) == 0)
+    if (typed_from_own_doc(type, doc, &a, props) == 0)
         typed_write_pb(type, props, out);
     pb_end(out, mark);
 }

@@ -4,6 +4,7 @@
  */
 #include "codec/pb.h"
 #include "schema/typed_internal.h"
+#include <math.h>
 
 struct place { /* which of a type's fields a message holds: those under these inline numbers */
     uint16_t inline1, inline2;
@@ -102,8 +103,21 @@ static int read_schema(struct pb_in *in, const struct field *f, struct str bytes
     int rc = read_message(in, f->type, bytes, (struct place){0}, props);
 
     if (rc == 0)
-        *dst = typed_to_doc(f->type, props, in->arena);
+        *dst = typed_view_doc(f->type, props, in->arena);
     return rc;
+}
+
+/* Whether @d nests deeper than @levels; looks no deeper than that. */
+static bool is_deeper_doc(const struct doc *d, unsigned levels)
+{
+    bool array = d->kind == DOC_ARRAY, object = d->kind == DOC_OBJECT;
+
+    if ((array || object) && levels == 0)
+        return true;
+    for (uint32_t i = 0; i < d->n && (array || object); i++)
+        if (is_deeper_doc(array ? &d->items[i] : &d->members[i].value, levels - 1))
+            return true;
+    return false;
 }
 
 static int read_raw_json(struct pb_in *in, struct str bytes, struct doc **dst)
@@ -116,9 +130,12 @@ static int read_raw_json(struct pb_in *in, struct str bytes, struct doc **dst)
         return rc;
     doc = arena_new(in->arena, struct doc);
     rc = json_parse(f.bytes, in->arena, doc, NULL, in->err);
-    if (rc == 0)
-        *dst = doc;
-    return rc;
+    if (rc < 0)
+        return rc;
+    if (is_deeper_doc(doc, TYPED_RAW_DEPTH_MAX))
+        return err_new(in->err, ERR_TOO_LARGE, "proto: raw JSON exceeded max depth");
+    *dst = doc;
+    return 0;
 }
 
 /* One field of a JSONSchemaPropsOr... message. */
@@ -228,6 +245,8 @@ static int read_value(struct pb_in *in, const struct field *f, const struct pb_f
     case FIELD_UINT64:
     case FIELD_DOUBLE:
         read_number(f, pb->varint, dst);
+        if (f->kind == FIELD_DOUBLE && !isfinite(*(double *)dst))
+            return bad(in, f->name.p, "not a finite number");
         return 0;
     case FIELD_QUANTITY:
         return read_quantity(in, pb->bytes, dst);
@@ -273,6 +292,8 @@ static int read_packed(struct pb_in *in, const struct field *f, struct str bytes
             } while (*p++ & 0x80);
         }
         read_number(f, v, append(in, list, field_elem_size(f)));
+        if (f->kind == FIELD_DOUBLE && !isfinite(((const double *)list->v)[list->n - 1]))
+            return bad(in, f->name.p, "not a finite number");
     }
     return 0;
 }

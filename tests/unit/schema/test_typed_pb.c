@@ -190,6 +190,7 @@ static void test_damage_is_an_error(void **state)
     check_bad(&type_core_node_condition, "1a0b 08ffffffffffffffff7f");       /* beyond year 9999 */
     check_bad(&type_core_resource_requirements, "0a09 0a0161 12040a027878"); /* no quantity */
     check_bad(&type_meta_managed_fields_entry, "3a03 0a017b");               /* no JSON */
+    check_bad(&type_apiextensions_json_schema_props, "49 000000000000f07f"); /* infinity */
 }
 
 static void test_deep_messages_are_refused(void **state)
@@ -208,6 +209,51 @@ static void test_deep_messages_are_refused(void **state)
     assert_int_equal(
         typed_from_pb(&type_apiextensions_json_schema_props, buf_view(&b), &a, &props, &err),
         ERR_PARSE);
+}
+
+/* Each level holds all below it: handling one must not handle those again. */
+static void test_nested_alternatives_take_linear_memory(void **state)
+{
+    const struct type *t = &type_apiextensions_json_schema_props;
+    auto_arena a = {0};
+    auto_buf json = {0}, pb = {0}, again = {0};
+    struct err err = {0};
+    void *obj, *back = arena_alloc(&a, t->size);
+
+    (void)state;
+    for (int i = 0; i < 60; i++)
+        buf_puts(&json, "{\"items\":");
+    buf_puts(&json, "{\"enum\":[0");
+    for (int i = 0; i < 10000; i++)
+        buf_puts(&json, ",1");
+    buf_puts(&json, "]}");
+    for (int i = 0; i < 60; i++)
+        buf_putc(&json, '}');
+    assert_ok(typed_from_json(t, buf_view(&json), &a, &obj, &err), &err);
+    typed_write_pb(t, obj, &pb);
+    assert_ok(typed_from_pb(t, buf_view(&pb), &a, back, &err), &err);
+    typed_write_json(t, back, &again);
+    assert_true(str_eq(buf_view(&again), buf_view(&json)));
+    assert_in_range(a.used_bytes, 0, 8 << 20);
+}
+
+static void test_deep_raw_json_is_refused(void **state)
+{
+    auto_arena a = {0};
+    auto_buf b = {0};
+    struct err err = {0};
+    struct meta_managed_fields_entry entry = {0};
+    char deep[300];
+    size_t mark;
+
+    (void)state;
+    memset(deep, '[', 150);
+    memset(deep + 150, ']', 150);
+    mark = pb_begin(&b, 7); /* fieldsV1 */
+    pb_put_bytes(&b, 1, (struct str){deep, sizeof(deep)});
+    pb_end(&b, mark);
+    assert_int_equal(typed_from_pb(&type_meta_managed_fields_entry, buf_view(&b), &a, &entry, &err),
+                     ERR_TOO_LARGE);
 }
 
 static void test_envelope(void **state)
@@ -248,6 +294,8 @@ int main(void)
         cmocka_unit_test(test_maps_are_sorted_and_the_last_of_a_key_wins),
         cmocka_unit_test(test_damage_is_an_error),
         cmocka_unit_test(test_deep_messages_are_refused),
+        cmocka_unit_test(test_nested_alternatives_take_linear_memory),
+        cmocka_unit_test(test_deep_raw_json_is_refused),
         cmocka_unit_test(test_envelope),
     };
 
