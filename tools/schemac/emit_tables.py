@@ -71,7 +71,7 @@ def write_enums(api, out):
                    (sym, c_string(key[2]), sym, len(values)))
 
 
-def field_flags(f):
+def field_flags(t, f):
     flags = []
     nullable = "ptr" in f.flags
     if "req" in f.flags:
@@ -96,7 +96,7 @@ def field_flags(f):
         flags.append("FIELD_GATED")
     if f.no_proto:
         flags.append("FIELD_NO_PROTO")
-    if "union" in f.flags:
+    if any(f.name in members for members, _ in t.unions):
         flags.append("FIELD_UNION")
     if nullable:
         flags.append("FIELD_NULLABLE")
@@ -133,7 +133,7 @@ def write_field(t, f, pool, out, limits):
         init.append(".list_type = LIST_" + m.group(1).upper())
         if m.group(2):
             init.append(".map_keys = " + pool.strings(m.group(2).split(",")))
-    flags = field_flags(f)
+    flags = field_flags(t, f)
     if flags:
         init.append(".flags = " + " | ".join(flags))
     if f.type is not None:
