@@ -123,6 +123,11 @@ static void turn(struct conn *c)
         if (c->h.on_open)
             c->h.on_open(c->h.arg);
     }
+    if (c->again) {
+        c->again = false;
+        if (c->state == CONN_OPEN && c->h.on_data)
+            c->h.on_data(c->h.arg, "", 0);
+    }
     if (c->resume && !c->paused) {
         c->resume = false;
         if (c->ssl && (c->state == CONN_OPEN || c->state == CONN_CLOSING))
@@ -136,7 +141,7 @@ static void turn(struct conn *c)
     }
     conn_flush(c);
     c->in_turn = false;
-    if (c->announce || (c->resume && !c->paused) || (c->wake && c->state == CONN_OPEN))
+    if (c->announce || c->again || (c->resume && !c->paused) || (c->wake && c->state == CONN_OPEN))
         conn_touch(c);
 }
 
@@ -514,6 +519,12 @@ size_t conn_pending(const struct conn *c)
 void conn_wake(struct conn *c)
 {
     c->wake = true;
+    conn_touch(c);
+}
+
+void conn_again(struct conn *c)
+{
+    c->again = true;
     conn_touch(c);
 }
 

@@ -105,6 +105,8 @@ void conn_flush(struct conn *c);
 /** Asks for an on_writable in this iteration of the loop or, from within on_writable, in the next
  *  one; whatever is pending. Idempotent. The way to send long bodies in turns. */
 void conn_wake(struct conn *c);
+/** Calls on_data with no bytes in this iteration of the loop: for an owner that kept some. */
+void conn_again(struct conn *c);
 /** Stops (true) or resumes reading: back-pressure. A paused connection sees no end of the peer. */
 void conn_pause(struct conn *c, bool pause);
 /** Calls on_timeout @after_ms from now; replaces the former deadline; 0: none. Cheap: it may be

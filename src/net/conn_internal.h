@@ -68,7 +68,7 @@ struct conn {
     unsigned n_holds; /* the uv handle, and what libuv has under way for us */
     bool paused, reading, eof, writing, shut;
     bool awake, in_turn;         /* in the list of the env; in its turn */
-    bool announce, resume, wake; /* what the turn has to do */
+    bool announce, again, resume, wake; /* what the turn has to do */
     struct conn *awake_prev, *awake_next;
 
     SSL *ssl;             /* NULL: plain */

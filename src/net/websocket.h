@@ -17,7 +17,8 @@ struct websocket_handler {
 bool websocket_requested(const struct http_request *rq);
 /** The sub-protocols offered, in order, in the exchange's arena. */
 size_t websocket_protocols(const struct http_request *rq, struct arena *a, struct str **ret_p);
-/** Accepts: answers 101 with @protocol (STR_NULL: none). The exchange is consumed. */
+/** Accepts: answers 101 with @protocol (STR_NULL: none). The exchange is consumed. NULL if the peer
+ *  has gone or it is no HTTP/1.1: nothing of @h is called then. */
 struct websocket *websocket_accept(struct http_exchange *x, struct str protocol,
                                    const struct websocket_handler *h);
 /** Queues a message. False when more than 1 MiB waits: stop until on_drain (it is queued all the same). */
