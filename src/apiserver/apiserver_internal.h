@@ -32,7 +32,7 @@ struct bootstrap;     /* bootstrap.c */
 struct service_alloc; /* service_alloc.c */
 struct inproc_server; /* inproc.c */
 struct metrics;       /* metrics.c */
-struct discovery;     /* discovery.c: documents made once */
+struct documents;     /* documents.c: what discovery and OpenAPI keep */
 struct connect_state; /* connect.c: the client of the nodes */
 struct watch_hubs;    /* watcher.c */
 struct shard;         /* pipeline.c */
@@ -46,7 +46,7 @@ struct apiserver {
     /* Each is made, stopped and freed by its part in the table of parts.c; NULL before that. */
     struct authn *authn;
     struct rbac *rbac;
-    struct discovery *discovery;
+    struct documents *documents;
     struct watch_hubs *watch_hubs;
     struct inproc_server *inproc;
     struct metrics *metrics;

@@ -25,3 +25,6 @@ enum stage_result respond_typed(struct request *rq, int status, const struct typ
 enum stage_result respond_status(struct request *rq, int code, const struct meta_status *st);
 /** Plain bytes. In-process: answer_json. */
 enum stage_result respond_bytes(struct request *rq, int status, const char *type, struct str body);
+/** A body of any length, 200: what @src gives (taken over; it does not wait), compressed when it is
+ *  large and the client takes that. */
+enum stage_result respond_stream(struct request *rq, const char *type, struct http_source src);
