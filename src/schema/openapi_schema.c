@@ -23,6 +23,7 @@ static const struct {
     {"events.k8s.io", "io.k8s.api.events"},
     {"flowcontrol.apiserver.k8s.io", "io.k8s.api.flowcontrol"},
     {"internal.apiserver.k8s.io", "io.k8s.api.apiserverinternal"},
+    {"metrics.k8s.io", "io.k8s.metrics.pkg.apis.metrics"},
     {"networking.k8s.io", "io.k8s.api.networking"},
     {"node.k8s.io", "io.k8s.api.node"},
     {"policy", "io.k8s.api.policy"},
@@ -240,6 +241,11 @@ static struct doc scalar(struct arena *a, const char *type, const char *format)
     return d;
 }
 
+static int cmp_strings(const void *x, const void *y)
+{
+    return str_cmp(((const struct doc *)x)->s, ((const struct doc *)y)->s);
+}
+
 static struct doc string_schema(const struct writer *w, const struct field *f, struct arena *a)
 {
     struct doc d = scalar(a, "string", NULL), values = doc_array();
@@ -248,6 +254,8 @@ static struct doc string_schema(const struct writer *w, const struct field *f, s
         return d;
     for (unsigned i = 0; i < f->values->n; i++)
         (void)doc_append(a, &values, doc_string(str_from(f->values->values[i])));
+    if (values.n)
+        qsort(values.items, values.n, sizeof(*values.items), cmp_strings);
     put(a, &d, "enum", values);
     return d;
 }
