@@ -92,6 +92,8 @@ struct request *request_new(struct apiserver *as, struct loop *loop);
 void request_start_inproc(struct request *rq);
 /** Starts (or with 0 stops) the deadline of @rq; when it passes, the request is answered with 504. */
 void request_deadline(struct request *rq, uint32_t after_ms);
+/** Keeps @o (takes over the caller's reference) until @rq is freed; returns @o. NULL is a no-op. */
+struct object *request_keep(struct request *rq, struct object *o);
 /** True for watches, proxies, log, exec, attach and port-forward: no deadline, not counted in flight. */
 bool request_long_running(const struct request *rq);
 

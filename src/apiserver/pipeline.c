@@ -117,10 +117,20 @@ static void live_free(struct live *l)
     release_extra_ops(rq);
     object_unref(rq->old);
     object_unref(rq->result);
+    for (size_t i = 0; i < l->kept.n; i++)
+        object_unref(l->kept.v[i]);
+    vec_deinit(&l->kept);
     vec_deinit(&rq->warnings);
     vec_deinit(&rq->headers);
     arena_deinit(&l->arena);
     free(l);
+}
+
+struct object *request_keep(struct request *rq, struct object *o)
+{
+    if (o)
+        vec_push(&live_of(rq)->kept, o);
+    return o;
 }
 
 static void maybe_free(struct live *l)

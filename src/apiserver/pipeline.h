@@ -18,6 +18,7 @@ struct live {
     size_t at;              /* the stage that runs or waits */
     bool running, waiting;
     atomic_uint *counted; /* the in-flight counter that holds this request */
+    VEC(struct object *) kept; /* references of the request's life */
     bool source_open;     /* the body is still being sent from source */
     struct http_source source;
 };

@@ -11,7 +11,7 @@
 #include "schema/check.h"
 
 struct meta_object_meta;
-struct meta_type_meta;
+struct change;
 
 /* decode.c */
 /** Parses rq->body into rq->body_doc by rq->in_media (protobuf bodies leave it DOC_NULL) and fills a
@@ -23,6 +23,8 @@ enum stage_result decode_body(struct request *rq, const struct type *type, void 
 /** As decode_body() from a document already parsed (a patched object). @dups may be NULL. */
 enum stage_result decode_doc(struct request *rq, const struct type *type, const struct doc *doc,
                              const struct json_dup *dups, void **ret_obj);
+/** kind and apiVersion of @doc against @type. 400. STAGE_NEXT when good. */
+enum stage_result decode_kind(struct request *rq, const struct type *type, const struct doc *doc);
 /** True if the request has a body, also in-process. */
 bool decode_has_body(const struct request *rq);
 
@@ -61,6 +63,46 @@ enum stage_result commit_failed(struct request *rq);
 const void *stored_find(struct request *rq, const struct resource *res, struct str ns,
                         struct str name, struct object **ret_o);
 
+/* create.c */
+/** Creates rq->obj, which is decoded, defaulted and checked against the URL, from mutating admission
+ *  on: the rest of POST, and of PUT to a name that does not exist. */
+enum stage_result create_object(struct request *rq);
+
+/* update.c: what PUT, PATCH and change_object() have in common */
+struct update {
+    stage_fn again;  /* starts anew from the newest state, after a conflict */
+    bool retry;      /* a conflict is not the client's: it named no resourceVersion */
+    stage_fn answer; /* NULL: 200 with the object */
+    const struct change *change; /* change.c's */
+};
+/** Reads the stored object into rq->old and rq->old_typed, dropping what was read before and the
+ *  operations that hooks added. False if there is none. */
+bool update_read(struct request *rq);
+/** rq->obj against the stored resourceVersion and uid. 409, 422. @ret_given: it named one. */
+enum stage_result update_check_version(struct request *rq, bool *ret_given);
+/** Writes rq->obj over rq->old: hook, prepare, metadata, validation, validating admission, commit;
+ *  removes the object when its last finalizer went. */
+enum stage_result update_object(struct request *rq, const struct update *u);
+/** Commits rq->obj over rq->old as it is. */
+enum stage_result update_commit(struct request *rq, const struct update *u);
+/** Runs a kind's warnings. */
+void write_warnings(struct request *rq);
+
+/* sub_update.c: subresources that are views of the object: what their updates may change */
+struct sub_update {
+    const struct resource *res;
+    const char *sub;
+    /* Puts back into @obj what the subresource may not change. Shares memory of @old. */
+    void (*prepare)(void *obj, const void *old, struct arena *a);
+    void (*validate)(const void *obj, const void *old, struct field_errors *errs);
+};
+/** The one of @res and @sub, or NULL (also for "" and "status"). */
+const struct sub_update *sub_update_find(const struct resource *res, struct str sub);
+/** Keeps of @obj, a struct of @type, what status writes may change; takes the rest from @old. */
+void sub_update_keep_status(const struct type *type, void *obj, const void *old);
+/** Takes field @name of @obj from @old, sharing its memory; nothing if there is no such field. */
+void sub_update_take(const struct type *type, void *obj, const void *old, const char *name);
+
 /* change.c: reading, changing and writing one object whose body is not the request's (binding,
  * scale, approval by a component). Runs again from the newest state on a conflict. */
 struct change {
@@ -78,7 +120,9 @@ enum stage_result change_object(struct request *rq, const struct change *ch);
 /* delete.c */
 /** Deletes rq->res rq->ns rq->name by rq->del (which the caller has filled), with rq->extra_ops, then
  *  runs @answer with rq->result set: the removed object, or the one that now is being deleted. A
- *  NULL @answer gives the usual answer of DELETE. Eviction uses it. */
+ *  NULL @answer gives the usual answer of DELETE. A lost race is run again here, but when there
+ *  are extra_ops, which a commit uses up: then @answer gets it, with rq->txn.code < 0, and may call
+ *  delete_object() again with new ones. Eviction uses it. */
 enum stage_result delete_object(struct request *rq, stage_fn answer);
 
 /* write_hooks.c: kinds whose writes change more than themselves. A hook fills fields of rq->obj and
