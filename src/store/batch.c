@@ -84,6 +84,11 @@ static struct str op_key(const struct store_op *op)
     return op->kind == STORE_PUT ? op->object->key : op->key;
 }
 
+static bool op_writes(const struct store_op *op)
+{
+    return op->kind == STORE_PUT || op->kind == STORE_DELETE;
+}
+
 static int op_check(const struct store_op *op, const struct object *now, struct err *err)
 {
     struct str key = op_key(op);
@@ -105,7 +110,7 @@ static int op_check(const struct store_op *op, const struct object *now, struct 
 static int check_distinct(const struct store_txn *txn, size_t at, struct err *err)
 {
     for (size_t i = 0; i < at; i++)
-        if (txn->ops[i].kind != STORE_CHECK && txn->ops[at].kind != STORE_CHECK &&
+        if (op_writes(&txn->ops[i]) && op_writes(&txn->ops[at]) &&
             str_eq(op_key(&txn->ops[i]), op_key(&txn->ops[at])))
             return err_new(err, ERR_BAD_REQUEST, "%.*s is written twice",
                            STR_ARG(op_key(&txn->ops[i])));
@@ -121,7 +126,7 @@ static int txn_check(struct store *st, struct store_txn *txn)
         int r;
 
         txn->failed_op = i;
-        if (!c)
+        if (!c || op->kind == STORE_ADOPT || op->kind == STORE_DROP)
             return err_new(&txn->err, ERR_INTERNAL, "the store does not keep %s",
                            op->res->plural);
         now = omap_find(&c->objects, op_key(op));
@@ -250,7 +255,7 @@ static int op_delete(struct store *st, struct cache *c, struct store_txn *txn, s
 static bool txn_writes(const struct store_txn *txn)
 {
     for (size_t i = 0; i < txn->n; i++)
-        if (txn->ops[i].kind != STORE_CHECK)
+        if (op_writes(&txn->ops[i]))
             return true;
     return false;
 }
@@ -274,6 +279,26 @@ static void txn_apply(struct store *st, struct store_txn *txn)
     }
 }
 
+bool txn_is_of_resource(const struct store_txn *txn)
+{
+    return txn->n == 1 && (txn->ops[0].kind == STORE_ADOPT || txn->ops[0].kind == STORE_DROP);
+}
+
+/* The load sees the open batch; what waits to be written goes there first. */
+static int txn_apply_resource(struct store *st, struct store_txn *txn)
+{
+    const struct store_op *op = &txn->ops[0];
+
+    txn->revision = st->revision;
+    if (op->kind == STORE_DROP) {
+        store_drop(st, op->res);
+        return 0;
+    }
+    if (st->lazy.n && !st->batch.sync)
+        add_lazy_to_engine(st);
+    return st->batch.code ? 0 : store_adopt(st, op->res, &txn->err);
+}
+
 void batch_begin(struct store *st, struct store_txn *const *txns, size_t n)
 {
     struct batch *b = &st->batch;
@@ -288,6 +313,10 @@ void batch_begin(struct store *st, struct store_txn *const *txns, size_t n)
         vec_push(&b->txns, txn);
         if (b->code)
             continue; /* all fail alike */
+        if (txn_is_of_resource(txn)) {
+            txn->code = txn_apply_resource(st, txn);
+            continue;
+        }
         txn->code = txn_check(st, txn);
         if (txn->code == 0)
             txn_apply(st, txn);

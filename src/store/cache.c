@@ -30,12 +30,17 @@ static struct snapshot *snapshot_new(const struct omap *objects, int64_t revisio
     return s;
 }
 
+static int64_t published(const struct cache *c)
+{
+    return atomic_load_explicit(&c->store->published, memory_order_acquire);
+}
+
 void cache_init(struct cache *c, struct store *st, const struct resource *res)
 {
     c->store = st;
     c->res = res;
     omap_init(&c->objects, &object_omap_ops);
-    journal_init(&c->journal, st->revision, st->opts.journal_max);
+    journal_init(&c->journal, published(c), st->opts.journal_max);
     c->current = cell_new(snapshot_ref_op, snapshot_unref_op);
     c->subs_mutex = mutex_new();
 }
@@ -63,11 +68,6 @@ void cache_rollback(struct cache *c)
     omap_deinit(&c->objects);
     c->objects = omap_snapshot(&s->objects);
     (void)snapshot_unref(s);
-}
-
-static int64_t published(const struct cache *c)
-{
-    return atomic_load_explicit(&c->store->published, memory_order_acquire);
 }
 
 struct object *cache_find(struct cache *c, struct str key)

@@ -27,8 +27,9 @@ struct engine_ops {
     /* The last revision that may have been given out, and the oldest still readable. */
     void (*revisions)(struct engine *e, int64_t *ret_current, int64_t *ret_compacted);
     /* Calls @each for every live key with @prefix in key order, from @from on (STR_NULL: from the
-     * first); stops when it returns non-zero, returning that. @revision 0: newest; ERR_EXPIRED when
-     * compacted away, ERR_TIMEOUT when in the future. Sees the open batch. @each calls no engine. */
+     * first); stops when it returns non-zero, returning that. @revision 0: newest; ERR_EXPIRED
+     * when compacted away, ERR_TIMEOUT when in the future. Sees the open batch. @each does not
+     * call the engine. */
     int (*range)(struct engine *e, struct str prefix, struct str from, int64_t revision,
                  int (*each)(void *arg, const struct engine_kv *kv), void *arg, struct err *err);
     /* The newest live entry of @key: ERR_NOT_FOUND as an outcome. Sees the open batch. */
@@ -56,7 +57,8 @@ struct engine {
     const struct engine_ops *ops;
 }; /* first member of every implementation */
 
-/** Opens (makes) the LMDB environment in folder @dir. ERR_IO with the reason (locked, damaged, ...). */
+/** Opens (makes) the LMDB environment in folder @dir. ERR_IO with the reason (locked, ...),
+ *  ERR_PARSE (damaged). */
 MUST_USE int engine_lmdb_open(const char *dir, struct engine **ret_e, struct err *err);
 /** An engine in memory, with the same meaning; it dies with the process. */
 struct engine *engine_memory_new(void);

@@ -2,7 +2,8 @@
  *
  * A record names the record it replaced (older). So whoever walks the records up to the compacted
  * revision finds what to delete: what each replaced, and each deletion itself, with its key's entry
- * if nothing came after. What is alive stays where it is. The state record keeps how far the walk came.
+ * if nothing came after. What is alive stays where it is. The state record keeps how far the walk
+ * came.
  */
 #include "store/lmdb_internal.h"
 

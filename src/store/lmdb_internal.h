@@ -83,7 +83,8 @@ static inline struct str val_str(const MDB_val *v)
     return (struct str){v->mv_data, v->mv_size};
 }
 
-/** ERR_IO that says what failed, with LMDB's reason @rc; notes when the environment is beyond use. */
+/** ERR_IO that says what failed, with LMDB's reason @rc; notes when the environment is beyond
+ *  use. */
 int lmdb_fail(struct engine_lmdb *e, int rc, const char *what, struct err *err);
 /** Doubles the map. No transaction may be open. */
 int lmdb_grow(struct engine_lmdb *e, struct err *err);

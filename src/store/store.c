@@ -32,6 +32,10 @@ static bool batch_next(struct store *st)
     size_t end = st->taken_at, bytes = 0;
 
     for (; end < st->n_taken; end++) {
+        if (txn_is_of_resource(st->taken[end])) { /* alone */
+            end += end == st->taken_at;
+            break;
+        }
         bytes += txn_bytes(st->taken[end]);
         if (end > st->taken_at && bytes > STORE_BATCH_BYTES)
             break;
@@ -175,80 +179,11 @@ static void turn(struct store *st)
 
 /* ---- open ---- */
 
-static int cache_order(const void *a, const void *b)
-{
-    uintptr_t x = (uintptr_t)((const struct cache *)a)->res;
-    uintptr_t y = (uintptr_t)((const struct cache *)b)->res;
-
-    return x < y ? -1 : x > y;
-}
-
-struct cache *store_find_cache(const struct store *st, const struct resource *res)
-{
-    struct cache key = {.res = res->storage ? res->storage : res};
-
-    return bsearch(&key, st->caches, st->n_caches, sizeof(key), cache_order);
-}
-
-struct cache *store_cache(struct store *st, const struct resource *res)
-{
-    struct cache *c = store_find_cache(st, res);
-
-    assert(c);
-    return c;
-}
-
-static void caches_make(struct store *st, const struct resource *const *resources, size_t n)
-{
-    st->caches = xcalloc(MAX(n, (size_t)1), sizeof(*st->caches));
-    for (size_t i = 0; i < n; i++)
-        st->caches[i].res = resources[i]->storage ? resources[i]->storage : resources[i];
-    qsort(st->caches, n, sizeof(*st->caches), cache_order);
-    for (size_t i = 0; i < n; i++) /* several versions of a resource share one */
-        if (i == 0 || st->caches[i].res != st->caches[i - 1].res)
-            st->caches[st->n_caches++].res = st->caches[i].res;
-    for (size_t i = 0; i < st->n_caches; i++)
-        cache_init(&st->caches[i], st, st->caches[i].res);
-}
-
-struct load {
-    struct cache *cache;
-    struct err *err;
-};
-
-static int load_one(void *arg, const struct engine_kv *kv)
-{
-    struct load *l = arg;
-    struct object *o;
-    int r = object_from_stored(l->cache->res, kv->key, kv->value, &o, l->err);
-
-    if (r < 0)
-        return err_wrap(l->err, ERR_PARSE, "load %.*s", STR_ARG(kv->key));
-    object_publish(o, kv->mod_revision, kv->create_revision, kv->version);
-    (void)omap_put(&l->cache->objects, o);
-    (void)object_unref(o);
-    return 0;
-}
-
-static int load(struct store *st, struct err *err)
-{
-    for (size_t i = 0; i < st->n_caches; i++) {
-        struct cache *c = &st->caches[i];
-        struct load l = {c, err};
-        int r = st->engine->ops->range(st->engine, str_from(c->res->store_prefix), STR_NULL, 0,
-                                       load_one, &l, err);
-
-        if (r < 0)
-            return r;
-        cache_publish(c, st->revision);
-    }
-    return 0;
-}
-
 static void store_free(struct store *st)
 {
-    for (size_t i = 0; i < st->n_caches; i++)
-        cache_deinit(&st->caches[i]);
+    while (st->caches.n)
+        store_drop(st, st->caches.v[st->caches.n - 1]->res);
+    vec_deinit(&st->caches);
     st->engine->ops->close(st->engine);
     for (size_t i = 0; i < st->lazy.n; i++)
         free(st->lazy.v[i]);
@@ -258,7 +193,6 @@ static void store_free(struct store *st)
     st->queue = queue_free(st->queue);
     if (st->link)
         link_unref(st->link);
-    free(st->caches);
     free(st);
 }
 
@@ -292,7 +226,7 @@ int store_open(const struct store_opts *opts, const struct resource *const *reso
 {
     struct store *st = xnew(struct store);
     int64_t compacted;
-    int r;
+    int r = 0;
 
     st->opts = *opts;
     set_defaults(&st->opts);
@@ -303,8 +237,8 @@ int store_open(const struct store_opts *opts, const struct resource *const *reso
     atomic_init(&st->published, st->revision);
     atomic_init(&st->compacted, compacted);
     atomic_init(&st->size_bytes, st->engine->ops->size_bytes(st->engine));
-    caches_make(st, resources, n);
-    r = load(st, err);
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = store_adopt(st, resources[i], err);
     if (r < 0) {
         store_free(st);
         return r;

@@ -1,9 +1,11 @@
-/* store.h - the cluster's state: transactions, group commit, and per resource an index and a journal.
+/* store.h - the cluster's state: transactions, group commit; per resource an index and a journal.
  *
- * One thread (or one simulated loop) owns the engine. It takes all transactions that arrived while the
- * last commit ran, checks their expectations in order, gives each a revision, writes them in
- * one batch with one sync, then publishes: journal and index of each resource, then the store's revision,
- * then the answers. Revisions are given and events published at this one place, in one order.
+ * One thread (or one simulated loop) owns the engine. It takes all transactions that arrived while
+ * the last commit ran, checks their expectations in order, gives each a revision, writes them in
+ * one batch with one sync, then publishes: journal and index of each resource, then the store's
+ * revision, then the answers. Revisions are given and events published at this one place, in one
+ * order. A commit that fails is answered with ERR_IO to all that were in it, and has had no effect;
+ * the store goes on.
  *
  * Readers on any thread see immutable snapshots and never wait for a writer. A list at revision R
  * and a watch from R together miss nothing and repeat nothing.
@@ -23,27 +25,37 @@
 struct store;
 struct store_opts {
     struct engine *engine; /* taken over: closed by store_close(), also when store_open() fails */
-    struct loop *loop;     /* NULL: a thread of its own; else everything runs on this loop (simulation) */
-    const struct clock *clock; /* NULL: clock_real() */
+    struct loop *loop; /* NULL: a thread of its own; else all runs on this loop (simulation) */
+    const struct clock *clock; /* NULL: the loop's, or clock_real() */
     uint32_t lazy_max_ms;      /* 0: 5000 */
     uint32_t history_ms;       /* journal and engine history kept at least this long; 0: 300000 */
     uint32_t journal_max;      /* events kept per resource at most; 0: 65536 */
     uint32_t txns_max;         /* waiting transactions; 0: 4096; more are refused with TOO_MANY */
 };
-/** Opens: loads every object of @resources[n] into the indexes. ERR_IO, ERR_PARSE (damaged value, named). */
+/** Opens: loads every object of @resources[n] into the indexes. ERR_IO, ERR_PARSE (damaged value,
+ *  named). */
 MUST_USE int store_open(const struct store_opts *opts, const struct resource *const *resources,
                         size_t n, struct store **ret_st, struct err *err);
-/** Commits what is waiting, closes the engine, frees. NULL is a no-op; returns NULL. */
+/** Commits what is waiting, closes the engine, frees. Subscriptions must have ended; cursors,
+ *  snapshots and objects may live on. NULL is a no-op; returns NULL. */
 struct store *store_close(struct store *st);
 /** The newest revision whose events are all published. Any thread. */
 int64_t store_revision(const struct store *st);
 
-enum store_op_kind { STORE_PUT, STORE_DELETE, STORE_CHECK };
-enum { STORE_ANY = -1, STORE_ABSENT = 0 }; /* expect_revision: anything; must not exist; n: must be at n */
+enum store_op_kind {
+    STORE_PUT,
+    STORE_DELETE,
+    STORE_CHECK,
+    /* The only op of its transaction; for resources that come and go while the store is open: */
+    STORE_ADOPT, /* loads @res and keeps it from now on, as if given to store_open() */
+    STORE_DROP,  /* forgets @res, whose cache nobody uses any more; its objects stay on disk */
+};
+/* expect_revision: anything goes; must not exist; n: must be at revision n */
+enum { STORE_ANY = -1, STORE_ABSENT = 0 };
 struct store_op {
     enum store_op_kind kind;
     const struct resource *res; /* a storage resource */
-    struct object *object;      /* PUT: from object_new() with key set; the store takes this reference */
+    struct object *object;      /* PUT: as object_new() made it; the store takes this reference */
     struct str key;             /* DELETE, CHECK; borrowed until on_done */
     int64_t expect_revision;
 };
@@ -55,11 +67,12 @@ struct store_txn { /* all ops or none; owned by the caller, untouched by it unti
     void (*on_done)(struct store_txn *txn);
     void *arg;
     /* Set before on_done: */
-    int code;         /* 0; ERR_CONFLICT, ERR_NOT_FOUND, ERR_EXISTS (failed_op says which); ERR_IO; ERR_TOO_MANY */
+    int code; /* 0; ERR_CONFLICT, ERR_NOT_FOUND, ERR_EXISTS, ERR_TOO_LARGE (key), ERR_BAD_REQUEST (a
+                 key written twice): failed_op says which; ERR_IO; ERR_TOO_MANY: try later */
     size_t failed_op;
-    struct object *current; /* of failed_op: a reference to what is there, or NULL; the caller unrefs */
-    struct object *removed; /* the last DELETE's victim (with the revision of its deletion in revision);
-                               the caller unrefs */
+    struct object *current; /* of failed_op: a reference to what is there, or NULL; caller unrefs */
+    struct object *removed; /* the last DELETE's victim, with the revision of its deletion in
+                               revision and in its JSON; caller unrefs */
     int64_t revision;       /* of the commit */
     struct err err;
     void *next; /* the store's */
@@ -69,7 +82,8 @@ void store_commit(struct store *st, struct store_txn *txn);
 
 /* What is known of one resource. Any thread. */
 struct cache;
-/** The cache of @res (or of its storage resource); never NULL for resources given to store_open(). */
+/** The cache of @res (or of its storage resource); NULL if the store does not keep it. Any
+ *  thread. */
 struct cache *store_cache(struct store *st, const struct resource *res);
 /** A reference to the newest object of @key, or NULL. */
 struct object *cache_find(struct cache *c, struct str key);
@@ -81,8 +95,8 @@ struct snapshot { /* all objects of a resource at one revision; immutable */
 };
 /** The newest state, with the revision a list of it reports. Ends with snapshot_unref(). */
 struct snapshot *cache_snapshot(struct cache *c);
-/** The state exactly at @revision, made by undoing the journal. ERR_EXPIRED (older than the journal),
- *  ERR_TIMEOUT (in the future). */
+/** The state exactly at @revision, made by undoing the journal. ERR_EXPIRED (older than the
+ *  journal), ERR_TIMEOUT (in the future). */
 MUST_USE int cache_snapshot_at(struct cache *c, int64_t revision, struct snapshot **ret_s,
                                struct err *err);
 struct snapshot *snapshot_unref(struct snapshot *s); /** NULL is a no-op; returns NULL. */
@@ -94,7 +108,8 @@ struct event {
     struct object *object; /* DELETED: the last state, with revision set to the deletion's */
     struct object *prev;   /* MODIFIED, DELETED: the state before; else NULL */
 };
-/* A cursor into the journal: costs a few words, holds no events back. One thread at a time. */
+/* A cursor into the journal: costs a few words, holds at most a chunk of events back. One thread at
+ * a time. */
 struct watch_cursor {
     struct journal_chunk *chunk;
     uint32_t at;
@@ -103,14 +118,16 @@ struct watch_cursor {
 /** Stands behind @from_revision. ERR_EXPIRED: "too old resource version: N (M)". */
 MUST_USE int watch_open(struct cache *c, int64_t from_revision, struct watch_cursor *ret_w,
                         struct err *err);
-/** The next event (borrowed until the next call on this cursor). 1, 0 when there is none yet (then w->revision is
- *  the store's revision up to which this resource had none), or ERR_EXPIRED when it fell off the tail. */
+/** The next event (borrowed until the next call on this cursor). 1, 0 when there is none yet (then
+ *  w->revision is the store's revision up to which this resource had none), or ERR_EXPIRED when it
+ *  fell off the tail. */
 MUST_USE int watch_next(struct cache *c, struct watch_cursor *w, struct event *ret_ev,
                         struct err *err);
 void watch_close(struct watch_cursor *w); /** Idempotent. */
 
 struct subscription; /* a loop's wish to be told that a journal grew */
-/** Runs @fn(@arg) on @loop after events were published, at most once queued at a time. Any thread. */
+/** Runs @fn(@arg) on @loop after events were published, at most once queued at a time. Any
+ *  thread. */
 struct subscription *cache_subscribe(struct cache *c, struct loop *loop, void (*fn)(void *arg),
                                      void *arg);
 /** Ends it: @fn does not run any more. On its loop. Returns NULL. */

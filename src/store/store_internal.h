@@ -3,6 +3,7 @@
  *     store.c    open, close, the thread or loop, the queue of transactions
  *     batch.c    one batch: check, apply, commit, publish or roll back, answer
  *     cache.c    what readers see: snapshots, cursors, subscriptions
+ *     load.c     which resources there are, and loading them
  *     upkeep.c   lazy deadline, journal trimming, compaction: what is due when
  *
  * Layer: store. Threads: the store's own (its thread or loop), but for members marked "any".
@@ -16,7 +17,9 @@
 enum {
     STORE_BATCH_TXNS = 1024,        /* transactions in one commit */
     STORE_BATCH_BYTES = 8 << 20,    /* and the JSON in it, unless one transaction alone is larger */
-    STORE_LAZY_PENDING = 1024,      /* lazy writes that wait for a commit; <= ENGINE_REVISIONS_AHEAD */
+    STORE_LAZY_PENDING = 1024,      /* lazy writes that wait; engine.h reserves revisions for more */
+    STORE_TABLE = 4096,             /* a power of two */
+    STORE_RESOURCES_MAX = 2048,
     STORE_SAMPLES = 32,             /* of time and revision, for compaction */
     STORE_RETRY_MS = 1000,          /* after a failed commit or compaction that nobody waits for */
 };
@@ -69,11 +72,12 @@ struct store {
     const struct clock *clock;
     struct queue *queue; /* any */
     struct thread *thread;
-    struct cache *caches; /* sorted by address of res; fixed after store_open() */
-    size_t n_caches;
+    VEC(struct cache *) caches;
+    _Atomic(struct cache *) table[STORE_TABLE]; /* any: caches by res, open addressing */
+    struct cache gone;                          /* stands in places of table that were given up */
     int64_t revision;         /* last one given */
     atomic_int_fast64_t published; /* any */
-    struct store_txn *taken[STORE_BATCH_TXNS]; /* off the queue, from taken_at on not in a batch yet */
+    struct store_txn *taken[STORE_BATCH_TXNS]; /* off the queue; before taken_at: in a batch */
     size_t n_taken, taken_at;
     struct batch batch;
     VEC(struct lazy_write *) lazy;
@@ -105,6 +109,8 @@ void batch_begin_lazy(struct store *st);
 void batch_commit(struct store *st);
 /** Publishes or rolls back, and answers every transaction. */
 void batch_finish(struct store *st);
+/** True if @txn adopts or drops a resource: then it is a batch of its own. */
+bool txn_is_of_resource(const struct store_txn *txn);
 /** Answers @txn with an error, without having looked at it. Any thread. */
 void txn_refuse(struct store_txn *txn, int code, const char *why);
 
@@ -119,6 +125,13 @@ void cache_rollback(struct cache *c);
 void cache_wake(struct cache *c); /** Tells the subscribers. */
 /** The cache of @res, or NULL. Any thread. */
 struct cache *store_find_cache(const struct store *st, const struct resource *res);
+
+/* load.c */
+/** Makes the cache of @res and fills it from the engine, with the open batch; no-op when there is
+ *  one. ERR_PARSE, ERR_IO, ERR_TOO_LARGE (too many resources). */
+MUST_USE int store_adopt(struct store *st, const struct resource *res, struct err *err);
+/** Gives up the cache of @res, if there is one. */
+void store_drop(struct store *st, const struct resource *res);
 
 /* upkeep.c */
 /** Notes that something was committed or published now. */

@@ -39,8 +39,8 @@ static void trim(struct store *st, uint64_t now)
 {
     uint64_t oldest = 0;
 
-    for (size_t i = 0; i < st->n_caches; i++) {
-        struct journal *j = &st->caches[i].journal;
+    for (size_t i = 0; i < st->caches.n; i++) {
+        struct journal *j = &st->caches.v[i]->journal;
         uint64_t at;
 
         journal_trim(j, now - st->opts.history_ms);

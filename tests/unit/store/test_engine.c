@@ -1,4 +1,4 @@
-/* Tests that hold for every engine: etcd's meaning of revisions. Each runs on lmdb and on memory. */
+/* Tests that hold for every engine: etcd's meaning of revisions. Each runs on lmdb and memory. */
 #include "base/buf.h"
 #include "base/random.h"
 #include "base/vec.h"
@@ -131,10 +131,10 @@ static void prefixes(struct place *p)
     struct engine *e = p->e;
     int64_t rev = 2;
 
-    for (const char *const *k = (const char *const[]){"/p/b", "/p/a", "/pp/a", "/o", "/p/", "/p/c/d",
-                                                      NULL};
-         *k; k++)
-        must_put(e, rev++, *k, "v");
+    const char *const keys[] = {"/p/b", "/p/a", "/pp/a", "/o", "/p/", "/p/c/d"};
+
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        must_put(e, rev++, keys[i], "v");
     must_commit(e);
     check_range(e, "/p/", 0, "/p/=v@6/6/1 /p/a=v@3/3/1 /p/b=v@2/2/1 /p/c/d=v@7/7/1 ");
     check_range_from(e, "/p/", "/p/b", 0, "/p/b=v@2/2/1 /p/c/d=v@7/7/1 ");
@@ -404,10 +404,8 @@ static void random_run(struct place *p, uint64_t seed)
         committed = rev;
         assert_int_equal(current_of(p->e), MAX(rev, 1));
         if (what == 15) {
-            int64_t to = m.compacted + (int64_t)random_below(&rnd.base, (uint64_t)(rev - m.compacted) + 1);
-
-            must_compact(p->e, to);
-            m.compacted = to;
+            m.compacted += (int64_t)random_below(&rnd.base, (uint64_t)(rev - m.compacted) + 1);
+            must_compact(p->e, m.compacted);
         }
         if (what == 16 && p->lmdb) {
             place_close(p);

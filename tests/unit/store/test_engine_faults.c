@@ -25,7 +25,8 @@ static bool fails(bool *ret_effect)
     return true;
 }
 
-/* These stand before libc's: LMDB calls them. Named so, since pwrite is a macro with large files. */
+/* These stand before libc's: LMDB calls them. The first is named so since with large files pwrite
+ * means another function. */
 ssize_t io_pwrite(int fd, const void *p, size_t n, off_t at) __asm__("pwrite");
 ssize_t io_pwrite(int fd, const void *p, size_t n, off_t at)
 {

@@ -99,14 +99,55 @@ static void several_ops(struct fixture *f)
     assert_int_equal(store_revision(f->st), 2);
 
     ops[0].object = object_of(CONFIGMAPS, "c", "1");
-    ops[1] = (struct store_op){.kind = STORE_DELETE, .res = CONFIGMAPS,
-                               .key = STR("/registry/configmaps/n/c"), .expect_revision = STORE_ANY};
+    ops[1] = (struct store_op){.kind = STORE_DELETE,
+                               .res = CONFIGMAPS,
+                               .key = STR("/registry/configmaps/n/c"),
+                               .expect_revision = STORE_ANY};
     ops[0].expect_revision = STORE_ANY;
     assert_int_equal(put(f->st, f->loop, "c", "0"), 3);
     store_commit(f->st, &txn);
     loop_run(f->loop);
     assert_int_equal(txn.code, ERR_BAD_REQUEST); /* written twice */
     txn.current = object_unref(txn.current);
+}
+
+/* Two events of one revision: a cursor between them has not seen that revision. */
+static void test_cursor_inside_a_revision(void **state)
+{
+    struct fixture f;
+    struct store_op ops[2];
+    struct store_txn txn = {.ops = ops, .n = 2, .on_done = many_done};
+    struct watch_cursor w, again;
+    struct event ev;
+    struct cache *c;
+    struct err err = {0};
+
+    (void)state;
+    fixture_init(&f, false, NULL);
+    c = store_cache(f.st, CONFIGMAPS);
+    txn.loop = f.loop;
+    for (int i = 0; i < 2; i++)
+        ops[i] = (struct store_op){.kind = STORE_PUT,
+                                   .res = CONFIGMAPS,
+                                   .object = object_of(CONFIGMAPS, i ? "b" : "a", "1"),
+                                   .expect_revision = STORE_ABSENT};
+    assert_ok(watch_open(c, 1, &w, &err), &err);
+    store_commit(f.st, &txn);
+    loop_run(f.loop);
+    assert_int_equal(txn.code, 0);
+    assert_int_equal(watch_next(c, &w, &ev, &err), 1);
+    assert_int_equal(ev.revision, 2);
+    assert_int_equal(w.revision, 1);
+    assert_ok(watch_open(c, w.revision, &again, &err), &err);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(watch_next(c, &again, &ev, &err), 1);
+    watch_close(&again);
+    assert_int_equal(watch_next(c, &w, &ev, &err), 1);
+    assert_int_equal(ev.revision, 2);
+    assert_int_equal(w.revision, 2);
+    assert_int_equal(watch_next(c, &w, &ev, &err), 0);
+    watch_close(&w);
+    fixture_deinit(&f);
 }
 
 static void test_several_operations_happen_together_or_not(void **state)
@@ -457,6 +498,137 @@ static void test_failed_commit_changes_nothing_and_is_told(void **state)
     fixture_deinit(&f);
 }
 
+/* All that shared the commit are told, whatever they wanted. */
+static void test_failed_commit_fails_the_whole_batch(void **state)
+{
+    enum { N = 200 };
+    struct fixture f = {0};
+    struct engine_ops ops;
+    struct faulty faulty;
+    struct one *o = xcalloc(N, sizeof(*o));
+    int failed = 0, done = 0, conflicts = 0;
+
+    (void)state;
+    place_init(&f.place, true);
+    place_open(&f.place);
+    faulty_init(&faulty, &ops, f.place.e);
+    f.loop = loop_new("test");
+    loop_hold(f.loop, true);
+    f.st = store_on(&faulty.base, NULL);
+    atomic_store(&faulty.fail_puts, 3);
+    for (int i = 0; i < N; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof(name), "n%d", i / 2);
+        one_init(&o[i], STORE_PUT, CONFIGMAPS, name, "1", STORE_ABSENT);
+        o[i].txn.ops = &o[i].op;
+        o[i].txn.loop = f.loop;
+        o[i].txn.arg = &o[i];
+        store_commit(f.st, &o[i].txn);
+    }
+    for (int i = 0; i < N; i++) {
+        while (!o[i].done)
+            loop_run(f.loop);
+        failed += o[i].txn.code == ERR_IO;
+        done += o[i].txn.code == 0;
+        conflicts += o[i].txn.code == ERR_EXISTS;
+        one_deinit(&o[i]);
+    }
+    assert_int_equal(failed + done + conflicts, N);
+    assert_true(failed >= 3);
+    assert_int_equal(store_revision(f.st), 1 + done);
+    free(o);
+    fixture_deinit(&f);
+}
+
+static void test_close_on_a_failing_disk_ends(void **state)
+{
+    struct fixture f = {0};
+    struct engine_ops ops;
+    struct faulty faulty;
+    struct store_opts opts = {.lazy_max_ms = 3600000};
+
+    (void)state;
+    place_init(&f.place, true);
+    place_open(&f.place);
+    faulty_init(&faulty, &ops, f.place.e);
+    f.loop = loop_new("test");
+    loop_hold(f.loop, true);
+    f.st = store_on(&faulty.base, &opts);
+    assert_int_equal(put_lazy(f.st, f.loop, "beat", "1"), 2);
+    atomic_store(&faulty.fail_commits, 1000);
+    fixture_deinit(&f);
+}
+
+static void test_key_that_no_engine_takes_is_refused_alone(void **state)
+{
+    struct fixture f;
+    struct one o;
+    char name[ENGINE_KEY_MAX + 10];
+
+    (void)state;
+    fixture_init(&f, true, NULL);
+    memset(name, 'k', sizeof(name));
+    one_init(&o, STORE_DELETE, CONFIGMAPS, "a", NULL, STORE_ANY);
+    o.op.key = (struct str){name, sizeof(name)};
+    assert_int_equal(one_run(&o, f.st, f.loop), ERR_TOO_LARGE);
+    assert_int_equal(put(f.st, f.loop, "a", "1"), 2);
+    fixture_deinit(&f);
+}
+
+static int resource_op(struct fixture *f, enum store_op_kind kind, const struct resource *res)
+{
+    struct one o;
+
+    one_init(&o, STORE_CHECK, res, "", NULL, STORE_ANY);
+    o.op.kind = kind;
+    return one_run(&o, f->st, f->loop);
+}
+
+static void test_resources_come_and_go(void **state)
+{
+    const struct resource *pods = &res_core_pods;
+    struct resource copies[300];
+    struct fixture f;
+    struct one o;
+    struct object *got;
+
+    (void)state;
+    fixture_init(&f, true, NULL);
+    assert_null(store_cache(f.st, pods));
+    one_init(&o, STORE_DELETE, pods, "p", NULL, STORE_ANY);
+    assert_int_equal(one_run(&o, f.st, f.loop), ERR_INTERNAL);
+    assert_int_equal(put(f.st, f.loop, "a", "1"), 2);
+    assert_int_equal(put_lazy(f.st, f.loop, "b", "1"), 3);
+    assert_int_equal(resource_op(&f, STORE_DROP, CONFIGMAPS), 0);
+    assert_null(store_cache(f.st, CONFIGMAPS));
+    assert_int_equal(resource_op(&f, STORE_ADOPT, CONFIGMAPS), 0);
+    assert_int_equal(resource_op(&f, STORE_ADOPT, CONFIGMAPS), 0);
+    got = find(f.st, "a");
+    assert_int_equal(got->revision, 2);
+    object_unref(got);
+    got = find(f.st, "b");
+    assert_int_equal(got->revision, 3);
+    object_unref(got);
+    assert_int_equal(put(f.st, f.loop, "b", "2"), 4);
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < ARRAY_LEN(copies); i++) {
+            copies[i] = *pods;
+            copies[i].storage = NULL;
+            assert_int_equal(resource_op(&f, STORE_ADOPT, &copies[i]), 0);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(copies); i++)
+            assert_non_null(store_cache(f.st, &copies[i]));
+        for (size_t i = 0; i < ARRAY_LEN(copies); i++)
+            assert_int_equal(resource_op(&f, STORE_DROP, &copies[(i * 7) % ARRAY_LEN(copies)]), 0);
+        for (size_t i = 0; i < ARRAY_LEN(copies); i++)
+            assert_null(store_cache(f.st, &copies[i]));
+    }
+    assert_non_null(store_cache(f.st, CONFIGMAPS));
+    assert_non_null(store_cache(f.st, SECRETS));
+    fixture_deinit(&f);
+}
+
 static void test_lazy_writes_survive_failed_commits(void **state)
 {
     struct fixture f = {0};
@@ -620,6 +792,11 @@ int main(void)
         cmocka_unit_test(test_lazy_writes_reach_the_disk_in_time),
         cmocka_unit_test(test_too_many_waiting_lazy_writes_force_a_commit),
         cmocka_unit_test(test_failed_commit_changes_nothing_and_is_told),
+        cmocka_unit_test(test_cursor_inside_a_revision),
+        cmocka_unit_test(test_failed_commit_fails_the_whole_batch),
+        cmocka_unit_test(test_close_on_a_failing_disk_ends),
+        cmocka_unit_test(test_key_that_no_engine_takes_is_refused_alone),
+        cmocka_unit_test(test_resources_come_and_go),
         cmocka_unit_test(test_lazy_writes_survive_failed_commits),
         cmocka_unit_test(test_too_many_waiting_transactions_are_refused),
         cmocka_unit_test(test_subscription_wakes_once_for_many_events),

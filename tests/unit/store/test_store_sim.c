@@ -1,5 +1,5 @@
-/* The store on a simulated loop: clients, a watcher and failing commits under virtual time; the same
- * seed gives the same run. */
+/* The store on a simulated loop: clients, a watcher and failing commits under virtual time; the
+ * same seed gives the same run. */
 #include "stores.h"
 
 enum { CLIENTS = 3, GOAL = 60, KEYS = 4 };
