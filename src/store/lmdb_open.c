@@ -60,6 +60,28 @@ static void env_close(struct engine_lmdb *e)
     e->env = NULL;
 }
 
+/* A file that was cut short would end the process when LMDB reads behind its end. Zeros there are
+ * found to be damage. */
+static int file_complete(struct engine_lmdb *e)
+{
+    MDB_envinfo info;
+    MDB_stat s;
+    struct stat st;
+    off_t bytes;
+    int fd, rc = mdb_env_info(e->env, &info);
+
+    if (!rc)
+        rc = mdb_env_stat(e->env, &s);
+    if (!rc)
+        rc = mdb_env_get_fd(e->env, &fd);
+    if (rc)
+        return rc;
+    if (fstat(fd, &st))
+        return errno;
+    bytes = (off_t)((info.me_last_pgno + 1) * s.ms_psize);
+    return st.st_size < bytes && ftruncate(fd, bytes) ? errno : 0;
+}
+
 static int env_open(struct engine_lmdb *e, struct err *err)
 {
     MDB_txn *txn;
@@ -76,6 +98,8 @@ static int env_open(struct engine_lmdb *e, struct err *err)
         rc = mdb_env_set_maxreaders(e->env, READERS);
     if (!rc)
         rc = mdb_env_open(e->env, e->dir, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+    if (!rc)
+        rc = file_complete(e);
     if (!rc)
         rc = mdb_txn_begin(e->env, NULL, 0, &txn);
     if (rc)

@@ -262,6 +262,7 @@ static void stop_thread(struct store *st)
 static void stop_turns(struct store *st)
 {
     timer_stop(&st->timer);
+    atomic_store(&st->closing, true);
     queue_close(st->queue);
     st->link->st = NULL; /* what is queued will do nothing */
     if (!st->committing)
@@ -300,7 +301,10 @@ struct store *store_close(struct store *st)
 void store_commit(struct store *st, struct store_txn *txn)
 {
     if (!queue_push(st->queue, txn)) {
-        txn_refuse(txn, ERR_TOO_MANY, "too many writes are waiting for the store");
+        if (atomic_load(&st->closing))
+            txn_refuse(txn, ERR_UNAVAILABLE, "the store is closing");
+        else
+            txn_refuse(txn, ERR_TOO_MANY, "too many writes are waiting for the store");
         return;
     }
     if (st->opts.loop)

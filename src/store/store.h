@@ -68,7 +68,8 @@ struct store_txn { /* all ops or none; owned by the caller, untouched by it unti
     void *arg;
     /* Set before on_done: */
     int code; /* 0; ERR_CONFLICT, ERR_NOT_FOUND, ERR_EXISTS, ERR_TOO_LARGE (key), ERR_BAD_REQUEST (a
-                 key written twice): failed_op says which; ERR_IO; ERR_TOO_MANY: try later */
+                 key written twice): failed_op says which; ERR_IO; ERR_TOO_MANY: try later;
+                 ERR_UNAVAILABLE: closing */
     size_t failed_op;
     struct object *current; /* of failed_op: a reference to what is there, or NULL; caller unrefs */
     struct object *removed; /* the last DELETE's victim, with the revision of its deletion in

@@ -1,7 +1,7 @@
 /* Tests of what only an engine on disk has: ends of all kinds, damage, locks, growth. */
 #include "base/buf.h"
 #include "engines.h"
-#include "store/crc32c.h"
+#include "store/lmdb_internal.h"
 #include <sys/wait.h>
 
 static void test_crc32c_known_values(void **state)
@@ -226,6 +226,172 @@ static void test_damaged_key_is_noticed(void **state)
     place_deinit(&p);
 }
 
+static void test_every_flipped_bit_of_a_record_is_found(void **state)
+{
+    struct crc32c crc;
+    struct record r = {.at = {7, 1},
+                       .older = {5, 0},
+                       .create = 3,
+                       .version = 9,
+                       .key = STR("/registry/pods/a/b"),
+                       .value = STR("{\"metadata\":{\"name\":\"b\"}}")},
+                  got;
+    size_t size = record_size(&r);
+    unsigned char *p = xcalloc(1, size);
+    struct str bytes = {(const char *)p, size};
+    struct err err = {0};
+
+    (void)state;
+    crc32c_init(&crc);
+    record_write(&crc, &r, p);
+    assert_ok(record_read(&crc, r.at, bytes, &got, &err), &err);
+    assert_str_equal(got.key, "/registry/pods/a/b");
+    assert_int_equal(got.version, 9);
+    assert_int_equal(got.older.revision, 5);
+    assert_int_equal(record_read(&crc, (struct rev_at){7, 2}, bytes, &got, &err), ERR_PARSE);
+    for (size_t bit = 0; bit < size * 8; bit++) {
+        p[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        assert_int_equal(record_read(&crc, r.at, bytes, &got, &err), ERR_PARSE);
+        p[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    }
+    for (size_t len = 0; len < size; len++)
+        assert_int_equal(record_read(&crc, r.at, str_sub(bytes, 0, len), &got, &err), ERR_PARSE);
+    free(p);
+}
+
+static void test_every_flipped_bit_of_the_state_is_found(void **state)
+{
+    struct crc32c crc;
+    struct engine_state s = {7, 100, 3, 4, true}, got;
+    unsigned char p[STATE_BYTES];
+    struct str bytes = {(const char *)p, sizeof(p)};
+    struct err err = {0};
+
+    (void)state;
+    crc32c_init(&crc);
+    state_write(&crc, &s, p);
+    assert_ok(state_read(&crc, bytes, &got, &err), &err);
+    assert_int_equal(got.ceiling, 100);
+    assert_true(got.clean);
+    for (size_t bit = 0; bit < sizeof(p) * 8; bit++) {
+        p[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        assert_int_equal(state_read(&crc, bytes, &got, &err), ERR_PARSE);
+        p[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    }
+    assert_int_equal(state_read(&crc, str_sub(bytes, 0, 20), &got, &err), ERR_PARSE);
+}
+
+/* Entries are not summed, but must agree with their record in everything. */
+static void test_changed_entry_is_found(void **state)
+{
+    struct place p;
+    struct engine_kv kv;
+    struct err err = {0};
+
+    (void)state;
+    place_init(&p, true);
+    place_open(&p);
+    must_put(p.e, 2, "/a", "1");
+    must_put(p.e, 3, "/b", "1");
+    must_commit(p.e);
+    for (int i = 0; i < 4; i++) {
+        struct engine_lmdb *e = lmdb_of(p.e);
+        struct entry en = {.at = {2, 0}, .create = 2, .version = 1};
+        unsigned char bytes[ENTRY_BYTES];
+        MDB_val k = val_of(STR("/a")), v = {sizeof(bytes), bytes};
+        MDB_txn *txn;
+
+        if (i == 0)
+            en.at.revision = 3; /* another key's */
+        else if (i == 1)
+            en.at.revision = 9; /* nobody's */
+        else if (i == 2)
+            en.version = 2;
+        else
+            v.mv_size--;
+        entry_write(&en, bytes);
+        assert_int_equal(mdb_txn_begin(e->env, NULL, 0, &txn), 0);
+        assert_int_equal(mdb_put(txn, e->key, &k, &v, 0), 0);
+        assert_int_equal(mdb_txn_commit(txn), 0);
+        assert_int_equal(p.e->ops->get(p.e, STR("/a"), &kv, &err), ERR_PARSE);
+        assert_non_null(strstr(err.msg, "damaged entry of /a"));
+        assert_ok(p.e->ops->get(p.e, STR("/b"), &kv, &err), &err);
+    }
+    place_deinit(&p);
+}
+
+static void test_file_cut_short_is_an_error(void **state)
+{
+    (void)state;
+    for (off_t cut = 1; cut < 12; cut++) {
+        struct place p;
+        struct engine *e;
+        struct err err = {0};
+        char path[128];
+        int n = 0, r;
+
+        place_init(&p, true);
+        place_open(&p);
+        for (int i = 0; i < 50; i++) {
+            char key[16], value[3000];
+
+            memset(value, 'v', sizeof(value));
+            value[sizeof(value) - 1] = '\0';
+            (void)snprintf(key, sizeof(key), "/k%d", i);
+            must_put(p.e, 2 + i, key, value);
+        }
+        must_commit(p.e);
+        place_close(&p);
+        (void)snprintf(path, sizeof(path), "%s/data.mdb", p.dir);
+        assert_int_equal(truncate(path, cut * 4096 * 2 - 100), 0);
+        r = engine_lmdb_open(p.dir, &e, &err);
+        if (r == 0) {
+            r = e->ops->range(e, STR(""), STR_NULL, 0, each_nothing, &n, &err);
+            e->ops->close(e);
+        }
+        assert_true(r == ERR_IO || r == ERR_PARSE);
+        place_deinit(&p);
+    }
+}
+
+/* The map has room for just so many pages more: every place that allocates one meets its end. */
+static void test_map_may_end_anywhere(void **state)
+{
+    (void)state;
+    for (size_t room = 0; room < 40; room++) {
+        struct place p;
+        struct err err = {0};
+        struct engine_kv kv;
+        MDB_envinfo info;
+        MDB_env *env;
+
+        place_init(&p, true);
+        place_open(&p);
+        for (int i = 0; i < 200; i++)
+            must_put(p.e, 2 + i, (const char *[]){"/a", "/b", "/c"}[i % 3], "some value");
+        must_commit(p.e);
+        env = lmdb_of(p.e)->env;
+        assert_int_equal(mdb_env_info(env, &info), 0);
+        assert_int_equal(mdb_env_set_mapsize(env, (info.me_last_pgno + 1 + room) * 4096), 0);
+        if (room % 2) {
+            must_compact(p.e, 201);
+            assert_int_equal(mdb_env_info(env, &info), 0);
+            assert_int_equal(mdb_env_set_mapsize(env, (info.me_last_pgno + 1) * 4096), 0);
+        }
+        for (int i = 0; i < 60; i++)
+            must_put(p.e, 300 + i, (const char *[]){"/a", "/b", "/d"}[i % 3], "another value");
+        must_commit(p.e);
+        assert_ok(p.e->ops->get(p.e, STR("/d"), &kv, &err), &err);
+        assert_int_equal(kv.version, 20);
+        place_close(&p);
+        place_open(&p);
+        assert_int_equal(current_of(p.e), 359);
+        assert_ok(p.e->ops->get(p.e, STR("/a"), &kv, &err), &err);
+        assert_int_equal(kv.version, 87);
+        place_deinit(&p);
+    }
+}
+
 static char *big_value(size_t size, int seed)
 {
     char *v = xcalloc(1, size + 1);
@@ -303,6 +469,11 @@ int main(void)
         cmocka_unit_test(test_open_says_why_not),
         cmocka_unit_test(test_damaged_value_is_named_and_never_served),
         cmocka_unit_test(test_damaged_key_is_noticed),
+        cmocka_unit_test(test_every_flipped_bit_of_a_record_is_found),
+        cmocka_unit_test(test_every_flipped_bit_of_the_state_is_found),
+        cmocka_unit_test(test_changed_entry_is_found),
+        cmocka_unit_test(test_file_cut_short_is_an_error),
+        cmocka_unit_test(test_map_may_end_anywhere),
         cmocka_unit_test(test_map_grows_in_the_middle_of_a_batch),
         cmocka_unit_test(test_compacted_space_is_used_again),
     };
