@@ -91,3 +91,29 @@ bool string_map_remove(struct string_map *m, struct str key)
     memmove(&m->v[at], &m->v[at + 1], (m->n - at) * sizeof(*m->v));
     return true;
 }
+
+struct quantity quantity_map_get(const struct quantity_map *m, struct str key)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        if (str_eq(m->v[i].key, key))
+            return m->v[i].value;
+    }
+    return (struct quantity){0};
+}
+
+void quantity_map_set(struct arena *a, struct quantity_map *m, struct str key,
+                      struct quantity value)
+{
+    size_t at = 0;
+
+    while (at < m->n && str_cmp(m->v[at].key, key) < 0)
+        at++;
+    if (at < m->n && str_eq(m->v[at].key, key)) {
+        m->v[at].value = value;
+        return;
+    }
+    m->v = arena_grow(a, m->v, m->n, m->n + 1, sizeof(*m->v));
+    memmove(&m->v[at + 1], &m->v[at], (m->n - at) * sizeof(*m->v));
+    m->v[at] = (struct quantity_pair){key, value};
+    m->n++;
+}

@@ -160,9 +160,22 @@ struct string_map { /* layout of map<string,string> */
     struct string_pair *v;
     size_t n;
 };
+struct quantity_pair {
+    struct str key;
+    struct quantity value;
+};
+struct quantity_map { /* layout of map<string,quantity> */
+    struct quantity_pair *v;
+    size_t n;
+};
 /** The value of @key in a map<string,string>, or STR_NULL. */
 struct str string_map_get(const struct string_map *m, struct str key);
 /** Sets @key, keeping the order by key; strings are kept as views. */
 void string_map_set(struct arena *a, struct string_map *m, struct str key, struct str value);
 /** Removes @key; false if absent. */
 bool string_map_remove(struct string_map *m, struct str key);
+/** The value of @key in a map<string,quantity>; not set if absent. */
+struct quantity quantity_map_get(const struct quantity_map *m, struct str key);
+/** Sets @key, keeping the order by key. Changes the entries in place: copy a shared map first. */
+void quantity_map_set(struct arena *a, struct quantity_map *m, struct str key,
+                      struct quantity value);

@@ -14,6 +14,8 @@ def member(f):
         if f.ctype == "struct str" and f.kind == "FIELD_STRING":
             return "struct string_list %s;" % f.member
         return "struct { %s%s*v; size_t n; } %s;" % (f.ctype, "" if ptr else " ", f.member)
+    if f.card == "CARD_MAP" and f.kind == "FIELD_QUANTITY":
+        return "struct quantity_map %s;" % f.member
     if f.card == "CARD_MAP":
         if f.ctype == "struct str" and f.kind == "FIELD_STRING":
             return "struct string_map %s;" % f.member
