@@ -25,7 +25,9 @@ struct websocket *websocket_accept(struct http_exchange *x, struct str protocol,
 bool websocket_send(struct websocket *w, struct str data, bool binary);
 /** Sends close with @code, then ends; on_closed follows. Idempotent. */
 void websocket_close(struct websocket *w, int code);
-/** Opens as a client: @on_open(arg, w or NULL, http status, protocol, err) exactly once. */
+/** Opens as a client: @on_open(@rq's arg, w or NULL, http status or 0, protocol, err) exactly once,
+ *  never from inside this call. Of @rq count target, headers, timeouts and arg; @protocols is
+ *  NULL-terminated or NULL. ERR_PARSE if what the server switched to is not this WebSocket. */
 void websocket_connect(struct http_client *c, const struct http_client_request *rq,
                        const char *const *protocols, const struct websocket_handler *h,
                        void (*on_open)(void *arg, struct websocket *w, int status,
