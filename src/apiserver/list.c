@@ -99,6 +99,16 @@ static void measure_chunk(struct listing *l, int64_t limit)
         l->meta.remaining = rest;
 }
 
+static struct str join(struct arena *a, struct str x, struct str y) /* may hold NULs */
+{
+    char *p = arena_alloc(a, x.len + y.len + 1);
+
+    memcpy(p, x.p, x.len);
+    if (y.len)
+        memcpy(p + x.len, y.p, y.len);
+    return (struct str){p, x.len + y.len};
+}
+
 /* A field selector that names the object makes the list a look-up. */
 static bool open_by_name(struct listing *l)
 {
@@ -108,8 +118,7 @@ static bool open_by_name(struct listing *l)
 
     if (!name.p || (resource_namespaced(rq->res) && rq->ns.len == 0))
         return false;
-    o = omap_find(&l->snap->objects,
-                  str_printf(rq->arena, "%.*s%.*s", STR_ARG(l->prefix), STR_ARG(name)));
+    o = omap_find(&l->snap->objects, join(rq->arena, l->prefix, name));
     l->only = o ? object_ref(o) : NULL;
     l->by_name = true;
     return true;
@@ -124,10 +133,7 @@ static void listing_open(struct listing *l, struct request *rq, struct snapshot 
     l->prefix = select_prefix(rq->res, rq->ns, rq->arena);
     if (open_by_name(l))
         return;
-    omap_seek(&snap->objects,
-              start.len ? str_printf(rq->arena, "%.*s%.*s", STR_ARG(l->prefix), STR_ARG(start))
-                        : l->prefix,
-              &l->at);
+    omap_seek(&snap->objects, join(rq->arena, l->prefix, start), &l->at);
     if (limit > 0)
         measure_chunk(l, limit);
 }

@@ -281,7 +281,7 @@ int64_t rig_remove(struct rig *r, const char *key)
         .kind = STORE_DELETE, .key = str_from(key), .expect_revision = STORE_ANY};
 
     for (size_t i = 0; i < api_n_resources && !res; i++)
-        if (api_resources[i]->storage == api_resources[i] &&
+        if (api_resources[i]->storage == api_resources[i] && api_resources[i]->store_prefix[0] &&
             str_has_prefix(str_from(key), str_from(api_resources[i]->store_prefix)))
             res = api_resources[i];
     op.res = res;
