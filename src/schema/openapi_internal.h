@@ -60,7 +60,22 @@ struct doc openapi_schema(const struct writer *w, const struct definition *d, st
 /** True if @group is one of this API's own, not of a custom resource. */
 bool openapi_builtin_group(const char *group);
 
-/* openapi_paths.c */
+/* openapi_list.c */
+enum form {                  /* of a path: what its operations are */
+            FORM_ALL,        /* the resource in all namespaces */
+            FORM_COLLECTION, /* in one namespace, or of the cluster */
+            FORM_NAMED,
+            FORM_SUB,
+            FORM_SUB_REST, /* what follows a proxied name */
+            FORM_WATCH_ALL,
+            FORM_WATCH_COLLECTION,
+            FORM_WATCH_NAMED,
+            FORM_CORE_VERSIONS, /* /api/ */
+            FORM_GROUPS,        /* /apis/ */
+            FORM_GROUP,         /* /apis/apps/ */
+            FORM_RESOURCES,     /* /apis/apps/v1/ */
+            FORM_VERSION_INFO,  /* /version/ */
+};
 struct path_list { /* paths of the document, sorted */
     VEC(struct path_entry) v;
 };
@@ -68,10 +83,12 @@ struct path_entry {
     struct str path;
     const struct resource *res; /* NULL: a discovery document */
     const struct subresource *sub;
-    uint8_t form; /* private to openapi_paths.c */
+    enum form form;
 };
 /** Adds the paths of all resources and of discovery to @l, sorted; texts in @a. */
 void openapi_paths(const struct openapi_source *src, struct arena *a, struct path_list *l);
+
+/* openapi_paths.c, openapi_params.c */
 /** The path item of @e, in @a; notes the definitions that it needs. */
 struct doc openapi_path_item(struct writer *w, const struct path_entry *e, struct arena *a);
 /** The parameters that operations of version 2 refer to, as an object by name. */

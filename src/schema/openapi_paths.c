@@ -7,70 +7,8 @@
  * Layer: schema.
  */
 #include "schema/openapi_internal.h"
+#include "schema/openapi_params.h"
 
-enum form {                  /* of a path */
-            FORM_ALL,        /* the resource in all namespaces */
-            FORM_COLLECTION, /* in one namespace, or of the cluster */
-            FORM_NAMED,
-            FORM_SUB,
-            FORM_SUB_REST, /* what follows a proxied name */
-            FORM_WATCH_ALL,
-            FORM_WATCH_COLLECTION,
-            FORM_WATCH_NAMED,
-            FORM_CORE_VERSIONS, /* /api/ */
-            FORM_GROUPS,        /* /apis/ */
-            FORM_GROUP,         /* /apis/apps/ */
-            FORM_RESOURCES,     /* /apis/apps/v1/ */
-            FORM_VERSION_INFO,  /* /version/ */
-};
-
-/* Every parameter, in the order of names. */
-#define PARAMS(X)                                                                                  \
-    X(ALLOW_WATCH_BOOKMARKS, "allowWatchBookmarks", "HC2hJt-J", "boolean",                         \
-      "Asks a watch for events of type BOOKMARK.")                                                 \
-    X(CONTINUE, "continue", "QfD61s0i", "string", "Continues a list where the last one ended.")    \
-    X(DRY_RUN, "dryRun", NULL, "string", "All: does everything but store the result.")             \
-    X(FIELD_MANAGER, "fieldManager", "Qy4HdaTW", "string", "Who makes the change.")                \
-    X(FIELD_MANAGER_PATCH, "fieldManager", "7c6nTn1T", "string",                                   \
-      "Who makes the change; required for apply.")                                                 \
-    X(FIELD_SELECTOR, "fieldSelector", "xIcQKXFG", "string", "Restricts by fields.")               \
-    X(FIELD_VALIDATION, "fieldValidation", NULL, "string",                                         \
-      "What becomes of unknown and duplicate fields: Ignore, Warn or Strict.")                     \
-    X(FORCE, "force", "tOGGb0Yi", "boolean", "Takes fields over from other managers on apply.")    \
-    X(GRACE_PERIOD, "gracePeriodSeconds", "-K5HaBOS", "integer", "Seconds before the deletion.")   \
-    X(IGNORE_READ_ERROR, "ignoreStoreReadErrorWithClusterBreakingPotential", "QbNkfIqj",           \
-      "boolean", "Deletes an object that cannot be read.")                                         \
-    X(LABEL_SELECTOR, "labelSelector", "5Zw57w4C", "string", "Restricts by labels.")               \
-    X(LIMIT, "limit", "1NfNmdNH", "integer", "The most items in one answer.")                      \
-    X(NAME, "name", NULL, "string", "The name of the object.")                                     \
-    X(NAMESPACE, "namespace", "vgWSWtn3", "string", "The namespace of the object.")                \
-    X(ORPHAN, "orphanDependents", "uRB25kX5", "boolean", "Deprecated: see propagationPolicy.")     \
-    X(PATH, "path", "z6Ciiujn", "string", "The path behind the proxy.")                            \
-    X(PRETTY, "pretty", "tJGM1-ng", "string", "true: indented output.")                            \
-    X(PROPAGATION, "propagationPolicy", "6jk3prlO", "string",                                      \
-      "What becomes of dependents: Orphan, Background or Foreground.")                             \
-    X(RESOURCE_VERSION, "resourceVersion", "5WAnf1kx", "string", "How fresh the answer must be.")  \
-    X(RESOURCE_VERSION_MATCH, "resourceVersionMatch", "t8XhRHeC", "string",                        \
-      "How resourceVersion is meant: Exact or NotOlderThan.")                                      \
-    X(SEND_INITIAL_EVENTS, "sendInitialEvents", "rLXlEK_k", "boolean",                             \
-      "Begins a watch with the state as events.")                                                  \
-    X(TIMEOUT, "timeoutSeconds", "yvYezaOC", "integer", "How long the call may last.")             \
-    X(WATCH, "watch", "XNNPZGbK", "boolean", "Answers with changes as they happen.")
-
-enum param {
-#define X(id, name, ref, type, doc) PARAM_##id,
-    PARAMS(X)
-#undef X
-        PARAM__N
-};
-static const struct {
-    const char *name, *ref, *type, *doc;
-} params[PARAM__N] = {
-#define X(id, name, ref, type, doc) [PARAM_##id] = {name, ref, type, doc},
-    PARAMS(X)
-#undef X
-};
-#define P(id) (1u << PARAM_##id)
 #define PARAMS_READ_LIST                                                                           \
     (P(CONTINUE) | P(FIELD_SELECTOR) | P(LABEL_SELECTOR) | P(LIMIT) | P(RESOURCE_VERSION) |        \
      P(RESOURCE_VERSION_MATCH) | P(SEND_INITIAL_EVENTS) | P(TIMEOUT))
@@ -368,7 +306,7 @@ static void discovery_operation(struct item *it)
     struct str version = it->res ? capital(it->arena, it->res->version) : STR_NULL;
     struct operation op = {.method = "get"};
 
-    switch ((enum form)it->entry->form) {
+    switch (it->entry->form) {
     case FORM_CORE_VERSIONS:
         op.id = STR("getCoreAPIVersions");
         op.answer = need_meta(it, "APIVersions");
@@ -395,7 +333,7 @@ static void discovery_operation(struct item *it)
 
 static void make_operations(struct item *it)
 {
-    switch ((enum form)it->entry->form) {
+    switch (it->entry->form) {
     case FORM_ALL:
         add_list(it, "", "ForAllNamespaces", P(PRETTY));
         return;
@@ -423,95 +361,6 @@ static void make_operations(struct item *it)
     default:
         discovery_operation(it);
         return;
-    }
-}
-
-/* One parameter in full: with its type beside it, or in version 3 with its schema. */
-static struct doc param_doc(struct arena *a, enum openapi_version version, const char *name,
-                            const char *in, const char *type, const char *text)
-{
-    struct doc d = doc_object(), schema = doc_object(), *typed = &d;
-
-    if (text && text[0])
-        (void)doc_add(a, &d, STR("description"), doc_string(str_from(text)));
-    (void)doc_add(a, &d, STR("in"), doc_string(str_from(in)));
-    (void)doc_add(a, &d, STR("name"), doc_string(str_from(name)));
-    if (strcmp(in, "path") == 0)
-        (void)doc_add(a, &d, STR("required"), doc_bool(true));
-    if (version == OPENAPI_V3)
-        typed = &schema;
-    (void)doc_add(a, typed, STR("type"), doc_string(str_from(type)));
-    (void)doc_add(a, typed, STR("uniqueItems"), doc_bool(true));
-    if (version == OPENAPI_V3)
-        (void)doc_add(a, &d, STR("schema"), schema);
-    return d;
-}
-
-static const char *param_in(enum param p)
-{
-    return p == PARAM_NAME || p == PARAM_NAMESPACE || p == PARAM_PATH ? "path" : "query";
-}
-
-static struct str param_ref(struct arena *a, enum param p)
-{
-    return str_printf(a, "%s-%s", params[p].name, params[p].ref);
-}
-
-struct doc openapi_parameters(struct arena *a)
-{
-    struct doc all = doc_object();
-
-    for (unsigned p = 0; p < PARAM__N; p++)
-        if (params[p].ref)
-            (void)doc_add(a, &all, param_ref(a, p),
-                          param_doc(a, OPENAPI_V2, params[p].name, param_in(p), params[p].type,
-                                    params[p].doc));
-    return all;
-}
-
-static void add_params(struct item *it, uint32_t set, struct doc *list)
-{
-    struct arena *a = it->arena;
-
-    for (unsigned p = 0; p < PARAM__N; p++) {
-        struct doc d = doc_object();
-
-        if (!(set & (1u << p)))
-            continue;
-        if (params[p].ref && it->w->version == OPENAPI_V2)
-            put(it, &d, "$ref",
-                doc_string(str_printf(a, "#/parameters/%.*s", STR_ARG(param_ref(a, p)))));
-        else
-            d = param_doc(a, it->w->version, params[p].name, param_in(p), params[p].type,
-                          params[p].doc);
-        (void)doc_append(a, list, d);
-    }
-}
-
-static const char *query_type(const struct field *f)
-{
-    switch ((enum field_kind)f->kind) {
-    case FIELD_BOOL:
-        return "boolean";
-    case FIELD_INT32:
-    case FIELD_INT64:
-        return "integer";
-    default:
-        return "string";
-    }
-}
-
-static void add_query(struct item *it, struct doc *list)
-{
-    const struct type *t = it->query;
-
-    for (unsigned i = 0; t && i < t->n_fields; i++) {
-        const struct field *f = &t->fields[t->by_name[i]];
-
-        if (!(f->flags & FIELD_TYPE_META) && strcmp(f->name.p, "sinceTime") != 0)
-            (void)doc_append(
-                it->arena, list,
-                param_doc(it->arena, it->w->version, f->name.p, "query", query_type(f), f->doc));
     }
 }
 
@@ -650,7 +499,7 @@ static struct doc tags(struct item *it)
     struct doc list = doc_array();
     struct str group, tag;
 
-    switch ((enum form)it->entry->form) {
+    switch (it->entry->form) {
     case FORM_CORE_VERSIONS:
         tag = STR("core");
         break;
@@ -692,7 +541,7 @@ static struct doc operation_doc(struct item *it, const struct operation *op, uin
     put(it, &d, "operationId", doc_string(op->id));
     if (op->body != BODY_NONE)
         put_body(it, op, &d, &list);
-    add_params(it, op->params & ~shared, &list);
+    openapi_add_params(it->w->version, op->params & ~shared, it->arena, &list);
     if (list.n)
         put(it, &d, "parameters", list);
     if (v2)
@@ -717,80 +566,10 @@ struct doc openapi_path_item(struct writer *w, const struct path_entry *e, struc
         shared &= it.operations.v[i].params;
     for (size_t i = 0; i < it.operations.n; i++)
         put(&it, &d, it.operations.v[i].method, operation_doc(&it, &it.operations.v[i], shared));
-    add_params(&it, shared, &list);
-    add_query(&it, &list);
+    openapi_add_params(w->version, shared, a, &list);
+    openapi_add_query(w->version, it.query, a, &list);
     if (list.n)
         put(&it, &d, "parameters", list);
     vec_deinit(&it.operations);
     return d;
-}
-
-static int cmp_entries(const void *x, const void *y)
-{
-    const struct path_entry *ex = x, *ey = y;
-
-    return str_cmp(ex->path, ey->path);
-}
-
-static void add_path(struct path_list *l, struct str path, const struct resource *r,
-                     const struct subresource *sub, enum form form)
-{
-    vec_push(&l->v, ((struct path_entry){path, r, sub, (uint8_t)form}));
-}
-
-/* The paths of @r below @base: those of requests, or those of the old form of watches. */
-static void add_resource(struct path_list *l, struct arena *a, const struct resource *r,
-                         const char *base, bool watch)
-{
-    const char *in = resource_namespaced(r) ? "namespaces/{namespace}/" : "";
-    struct str all = str_printf(a, "%s/%s", base, r->plural);
-    struct str collection = str_printf(a, "%s/%s%s", base, in, r->plural);
-    struct str named = str_printf(a, "%.*s/{name}", STR_ARG(collection));
-    const uint16_t of_objects =
-        VERB_BIT(VERB_GET) | VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH) | VERB_BIT(VERB_DELETE);
-
-    if (resource_namespaced(r) && (r->verbs & VERB_BIT(VERB_LIST)))
-        add_path(l, all, r, NULL, watch ? FORM_WATCH_ALL : FORM_ALL);
-    if (r->verbs & (VERB_BIT(VERB_LIST) | VERB_BIT(VERB_CREATE) | VERB_BIT(VERB_DELETECOLLECTION)))
-        add_path(l, collection, r, NULL, watch ? FORM_WATCH_COLLECTION : FORM_COLLECTION);
-    if (r->verbs & of_objects)
-        add_path(l, named, r, NULL, watch ? FORM_WATCH_NAMED : FORM_NAMED);
-    for (unsigned i = 0; !watch && i < r->n_subresources; i++) {
-        const struct subresource *s = &r->subresources[i];
-        struct str path = str_printf(a, "%.*s/%s", STR_ARG(named), s->name);
-
-        add_path(l, path, r, s, FORM_SUB);
-        if (!s->type && (s->verbs & VERB_BIT(VERB_DELETE)))
-            add_path(l, str_printf(a, "%.*s/{path}", STR_ARG(path)), r, s, FORM_SUB_REST);
-    }
-}
-
-static void add_once(struct path_list *l, struct map *seen, struct str path,
-                     const struct resource *r, enum form form)
-{
-    if (!map_set(seen, path, l))
-        add_path(l, path, r, NULL, form);
-}
-
-void openapi_paths(const struct openapi_source *src, struct arena *a, struct path_list *l)
-{
-    struct map seen = {0};
-
-    add_once(l, &seen, STR("/api/"), NULL, FORM_CORE_VERSIONS);
-    add_once(l, &seen, STR("/apis/"), NULL, FORM_GROUPS);
-    add_once(l, &seen, STR("/version/"), NULL, FORM_VERSION_INFO);
-    for (size_t i = 0; i < src->n; i++) {
-        const struct resource *r = src->resources[i];
-        const char *base = r->group[0] ? arena_printf(a, "/apis/%s/%s", r->group, r->version)
-                                       : arena_printf(a, "/api/%s", r->version);
-
-        add_resource(l, a, r, base, false);
-        if ((r->verbs & VERB_BIT(VERB_WATCH)) && openapi_builtin_group(r->group))
-            add_resource(l, a, r, arena_printf(a, "%s/watch", base), true);
-        add_once(l, &seen, str_printf(a, "%s/", base), r, FORM_RESOURCES);
-        if (r->group[0])
-            add_once(l, &seen, str_printf(a, "/apis/%s/", r->group), r, FORM_GROUP);
-    }
-    map_deinit(&seen);
-    qsort(l->v.v, l->v.n, sizeof(*l->v.v), cmp_entries);
 }
