@@ -101,9 +101,12 @@ struct kcontainer {
     bool image_has_uid;
     int64_t image_uid;
     char *image_user; /* name; NULL: none */
-    /* Crash back-off: no start before this loop time. */
-    uint64_t backoff_until_ms;
+    /* Crash back-off: how long after the last end no start is due, and when that was chosen. */
     uint32_t backoff_ms;
+    int64_t backoff_chosen_ns;
+    bool oom;              /* cur ran out of memory */
+    bool exiting;          /* cur's end is known; its termination message is being read */
+    bool ran;              /* some attempt was ever made: the next one counts as a restart */
     char *kill_message;       /* why it is being stopped, for the event; NULL: the pod ends */
     int64_t kill_grace_sec;   /* with kill_message */
     struct probe_set *probes; /* of probes.c; NULL: none run */
@@ -139,14 +142,14 @@ struct kpod {
     bool sandbox_busy; /* being made, asked about or stopped */
     bool clean_busy, delete_busy;
     struct ksandbox sandbox;
-    VEC(struct ksandbox) old_sandboxes; /* to be removed */
-    VEC(char *) old_containers;         /* ids to be removed */
-    uint32_t sandbox_attempt;           /* of the one being made */
+    uint32_t sandbox_attempt; /* of the one being made */
     VEC(struct kcontainer *) containers; /* init, then main, then ephemeral; in spec's order */
     bool initialized;                    /* init containers are through, in this sandbox */
     int64_t start_ns;                    /* status.startTime */
     char *fail_reason, *fail_message;    /* the kubelet failed it: admission, deadline, eviction */
-    int64_t kill_grace_sec;              /* of the whole pod; -1: not chosen yet */
+    const char *terminal;                /* "Succeeded" or "Failed" for good; NULL: not over */
+    uint32_t retry_ms;                   /* of preparation that failed */
+    int64_t kill_grace_sec;              /* of the whole pod; -1: its own */
     uint64_t kill_start_ms;
     struct timer again;                  /* the next look, by back-off or period */
     struct pod_writer *writer;           /* of status_manager.c */
@@ -173,6 +176,9 @@ const struct core_container *kcontainer_spec(const struct kcontainer *kc);
 char *kpod_log_dir(const struct kpod *kp, struct arena *a);
 /** "<root_dir>/pods/<uid>", in @a. */
 char *kpod_dir(const struct kubelet *kl, const char *uid, struct arena *a);
+/** The file on the host that @attempt of @kc writes its termination message into; made, and
+ *  mounted, by container_config_make(): "<pod dir>/containers/<name>/<attempt>". In @a. */
+char *kcontainer_message_file(const struct kcontainer *kc, uint32_t attempt, struct arena *a);
 /** The pod's address (status.podIP), or NULL. Borrowed. */
 const char *kpod_ip(const struct kpod *kp);
 /** Fails the pod: containers are stopped, its phase becomes Failed with @reason and @message.
@@ -232,7 +238,8 @@ void container_config_make(struct kcontainer *kc, struct arena *a, container_con
 
 /* probes.c, hooks.c */
 void probes_stop(struct kcontainer *kc); /** Ends its probes, if any run (kc->probes = NULL). */
-/** Starts the probes of @kc, whose kc->cur runs. @was_ready: it ran before this kubelet did, and
+/** Starts the probes of @kc, whose kc->cur runs. Once the pod ends (phase past KPOD_RUN) only
+ *  readiness goes on. @was_ready: it ran before this kubelet did, and
  *  keeps its verdicts until the first probe. */
 void probes_start(struct kcontainer *kc, bool was_ready);
 struct core_lifecycle_handler;
