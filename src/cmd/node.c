@@ -125,7 +125,6 @@ static void setup(void *arg)
         struct dns_opts opts = {.address = c->node_ip,
                                 .port = DNS_PORT,
                                 .domain = c->cluster_domain,
-                                .service_ip = c->dns_ip,
                                 .resolv_conf = c->resolv_conf};
 
         opts.client = n->dns_client = client_inproc_new(

@@ -9,7 +9,6 @@ struct dns_opts {
     const char *address;       /* to listen on, UDP and TCP */
     uint16_t port;
     const char *domain;        /* "cluster.local" */
-    const char *service_ip;    /* of the Service kube-system/kube-dns that leads here; made at start */
     const char *resolv_conf;   /* upstream servers are read from it; NULL: /etc/resolv.conf */
 };
 /** Starts. ERR_IO if it cannot bind. */
