@@ -589,9 +589,10 @@ static void on_written(uv_write_t *req, int status)
         return;
     }
     blocks_consume(c->env, &c->out, c->writing_bytes);
-    crossed(c, before);
     write_out(c);
-    if (c->state == CONN_CLOSING)
+    if (c->state == CONN_OPEN)
+        crossed(c, before);
+    else
         shut_down(c);
 }
 

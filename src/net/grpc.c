@@ -123,6 +123,11 @@ void grpc_call_ready(struct grpc_call *call)
         timer_start(&c->kick, 0, 0);
 }
 
+static size_t prefix_length(const uint8_t *p)
+{
+    return (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
+}
+
 /* The next whole message at *@at of what came in: a copy, since the callback may cancel. */
 static bool next_message(const struct grpc_call *call, size_t *at, struct str *ret_m)
 {
@@ -131,7 +136,7 @@ static bool next_message(const struct grpc_call *call, size_t *at, struct str *r
 
     if (have < GRPC_PREFIX_BYTES)
         return false;
-    n = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
+    n = prefix_length(p);
     if (have - GRPC_PREFIX_BYTES < n)
         return false;
     *ret_m = (struct str){xmemdupz(p + GRPC_PREFIX_BYTES, n), n};
@@ -225,7 +230,7 @@ static bool in_is_torn(const struct grpc_call *call)
 
     while (call->in.len - at >= GRPC_PREFIX_BYTES) {
         const uint8_t *p = (const uint8_t *)call->in.p + at;
-        size_t n = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
+        size_t n = prefix_length(p);
 
         if (call->in.len - at - GRPC_PREFIX_BYTES < n)
             return true;
@@ -257,22 +262,24 @@ void grpc_call_response_end(struct grpc_call *call)
     }
 }
 
-/* Checks the prefixes from *@at on of all that came in. */
-static bool check_prefixes(struct grpc_call *call, size_t at)
+/* Looks at the prefix of each message that came in; ends the call at one that is not wanted. */
+static void check_prefixes(struct grpc_call *call)
 {
+    size_t at = 0;
+
     while (call->in.len - at >= GRPC_PREFIX_BYTES) {
         const uint8_t *p = (const uint8_t *)call->in.p + at;
-        size_t n = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
+        size_t n = prefix_length(p);
 
-        if (p[0] != 0) {
-            grpc_call_end(call, GRPC_INTERNAL, "a compressed message, which was not offered");
-            return false;
-        }
-        if (n > call->client->message_max) {
-            grpc_call_end(call, GRPC_RESOURCE_EXHAUSTED,
-                          "a message of %zu bytes is over the limit of %zu", n,
-                          call->client->message_max);
-            return false;
+        if (p[0] != 0 || n > call->client->message_max) {
+            if (p[0] != 0)
+                grpc_call_end(call, GRPC_INTERNAL, "a compressed message, which was not offered");
+            else
+                grpc_call_end(call, GRPC_RESOURCE_EXHAUSTED,
+                              "a message of %zu bytes is over the limit of %zu", n,
+                              call->client->message_max);
+            call->in.len = at; /* what came before it is still delivered */
+            return;
         }
         if (call->in.len - at - GRPC_PREFIX_BYTES < n)
             break;
@@ -280,7 +287,6 @@ static bool check_prefixes(struct grpc_call *call, size_t at)
     }
     if (at > 0)
         grpc_call_ready(call);
-    return true;
 }
 
 void grpc_call_take(struct grpc_call *call, const uint8_t *p, size_t n)
@@ -288,7 +294,7 @@ void grpc_call_take(struct grpc_call *call, const uint8_t *p, size_t n)
     if (call->ended || call->http_status != 200 || !call->is_grpc)
         return; /* the body of an HTTP error says nothing to us */
     buf_append(&call->in, p, n);
-    (void)check_prefixes(call, 0); /* false: it has ended the call */
+    check_prefixes(call);
 }
 
 static int hex(char c)

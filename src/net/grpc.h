@@ -1,5 +1,9 @@
 /* grpc.h - gRPC client over a Unix socket or TCP (nghttp2): unary and server-streaming calls.
- * Messages are bytes; protobuf-c is the caller's. Reconnects by itself. Layer: net. Threads: its loop. */
+ *
+ * Messages are bytes; protobuf-c is the caller's. It connects when a call needs it, and again after
+ * a break, with back-off: until then calls fail at once with GRPC_UNAVAILABLE and the reason.
+ *
+ * Layer: net. Threads: its loop. */
 #pragma once
 #include "base/loop.h"
 #include "base/str.h"
@@ -14,20 +18,25 @@ enum grpc_status { /* https://grpc.github.io/grpc/core/md_doc_statuscodes.html *
     GRPC_UNAVAILABLE = 14, GRPC_DATA_LOSS = 15, GRPC_UNAUTHENTICATED = 16,
 };
 struct grpc_client;
-/** @target: "unix:///run/x.sock" or "host:port". Connects at first use. Messages up to @message_max bytes. */
+/** @target: "unix:///run/x.sock" or "host:port". Connects at first use. Messages of up to
+ *  @message_max bytes are taken. */
 struct grpc_client *grpc_client_new(struct loop *l, const char *target, size_t message_max);
-struct grpc_client *grpc_client_free(struct grpc_client *c); /** Cancels all (GRPC_CANCELLED). Returns NULL. */
+/** Ends all calls (on_done with GRPC_CANCELLED, before this returns); allowed in their callbacks,
+ *  but they must not start new ones then. NULL is a no-op. Returns NULL. */
+struct grpc_client *grpc_client_free(struct grpc_client *c);
 struct grpc_call;
 struct grpc_call_opts {
     const char *method;   /* "/runtime.v1.RuntimeService/Version" */
     struct str request;   /* copied */
     uint32_t timeout_ms;  /* 0: none */
-    const struct http_header *metadata; /* copied; may be NULL */
+    const struct http_header *metadata; /* names in lower case; copied; may be NULL */
     size_t n_metadata;
     void (*on_message)(void *arg, struct str message); /* each response message, borrowed */
     /* Exactly once, last; @text borrowed. Never from inside grpc_call_start(). */
     void (*on_done)(void *arg, enum grpc_status status, struct str text);
     void *arg;
 };
-struct grpc_call *grpc_call_start(struct grpc_client *c, const struct grpc_call_opts *opts); /** Valid until on_done. */
-void grpc_call_cancel(struct grpc_call *call); /** on_done with GRPC_CANCELLED follows. */
+/** Starts a call; the handle is valid until its on_done. */
+struct grpc_call *grpc_call_start(struct grpc_client *c, const struct grpc_call_opts *opts);
+/** Ends a call early: on_done with GRPC_CANCELLED follows, later, and no message before it. */
+void grpc_call_cancel(struct grpc_call *call);

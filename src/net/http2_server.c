@@ -13,6 +13,7 @@ enum {
     STREAM_WINDOW = 1024 * 1024,
     CONN_WINDOW = 4 * 1024 * 1024,
     BODIES_MAX = 32 * 1024 * 1024, /* bytes of request bodies that one connection makes us hold */
+    DROP_MAX = 16 * 1024 * 1024,   /* of a refused body, before its stream is reset */
     FRAME_HEAD = 9,
     RESETS_BURST = 1000, /* streams that a peer may reset at once... */
     RESETS_PER_SEC = 50, /* ...and for good: a rapid reset is an attack */
@@ -23,7 +24,7 @@ struct h2_stream {
     struct h2 *h2; /* NULL: gone */
     struct h2_stream *prev, *next;
     int32_t id;
-    size_t head_bytes, n_cap;
+    size_t head_bytes, n_cap, dropped_bytes;
     struct http_header *headers;
     int64_t left; /* of the answer's body; -1: unknown */
     bool head_too_large;
@@ -37,7 +38,8 @@ struct h2 {
     struct conn *conn;
     nghttp2_session *session;
     struct h2_stream *streams; /* open ones */
-    unsigned n_streams, n_reading;
+    unsigned n_streams;
+    unsigned n_unended;   /* of them: the peer has not sent all */
     size_t body_bytes;    /* of all requests */
     size_t turn_bytes;    /* that may still be sent in this turn */
     char *gap;            /* between read_body() and send_body() */
@@ -57,8 +59,8 @@ static void set_deadline(struct h2 *h)
     const struct http_server_opts *o = http_server_options(h->hc->server);
 
     /* An open stream may be a watch: the peer's silence means nothing then, and TCP's keep-alive
-     * finds out about a peer that has gone. */
-    bool watched = h->n_streams == 0 || h->n_reading > 0;
+     * finds out about a peer that has gone. But a request must get on. */
+    bool watched = h->n_streams == 0 || h->n_unended > 0;
 
     conn_deadline(h->conn, watched ? o->idle_timeout_ms : 0);
 }
@@ -83,7 +85,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
         h->streams->prev = s;
     h->streams = s;
     h->n_streams++;
-    h->n_reading++;
+    h->n_unended++;
     set_deadline(h);
     return nghttp2_session_set_stream_user_data(session, s->id, s);
 }
@@ -131,16 +133,15 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
-static void stop_reading(struct h2_stream *s)
+static void note_ended(struct h2_stream *s)
 {
-    s->h2->n_reading -= s->reading;
-    s->reading = false;
-    set_deadline(s->h2);
+    s->h2->n_unended -= !s->ended;
+    s->ended = true;
 }
 
 static void respond_early(struct h2_stream *s, int status, const char *text)
 {
-    stop_reading(s);
+    s->reading = false;
     http_respond(&s->x, status, "text/plain; charset=utf-8", str_from(text), NULL, 0);
 }
 
@@ -148,7 +149,7 @@ static void dispatch(struct h2_stream *s)
 {
     if (!s->reading)
         return; /* refused before its end */
-    stop_reading(s);
+    s->reading = false;
     s->x.rq.body = buf_view(&s->x.body);
     http_exchange_hand_over(&s->x);
 }
@@ -193,7 +194,8 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
     s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
     if (!s)
         return 0;
-    s->ended = ended;
+    if (ended)
+        note_ended(s);
     if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         on_head(h, s, ended);
     } else if (ended) {
@@ -209,18 +211,24 @@ static int on_body(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
 
     (void)flags;
-    if (!s || !s->reading)
-        return 0; /* refused already: dropped until it ends or the stream is reset */
+    if (!s)
+        return 0;
+    if (!s->reading) { /* refused: reset at once, some clients would not see the answer */
+        s->dropped_bytes += n;
+        return s->dropped_bytes > DROP_MAX
+                   ? nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR)
+                   : 0;
+    }
     buf_append(&s->x.body, p, n);
     if (s->x.body.overflow) {
-        stop_reading(s);
+        s->reading = false;
         http_exchange_too_large(&s->x);
         return 0;
     }
     h->body_bytes += n;
     if (h->body_bytes <= BODIES_MAX)
         return 0;
-    stop_reading(s);
+    s->reading = false;
     return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
@@ -229,7 +237,7 @@ static void stream_end(struct h2_stream *s)
 {
     struct h2 *h = s->h2;
 
-    stop_reading(s);
+    note_ended(s);
     h->body_bytes -= MIN(h->body_bytes, s->x.body.len);
     h->n_streams--;
     if (s->prev)
@@ -261,7 +269,6 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     return 0;
 }
 
-/* An answer sent before the request was whole: the peer may stop sending (RFC 9113, 8.1). */
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
 {
     struct h2_stream *s;
@@ -271,12 +278,9 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    if (!s)
-        return 0;
-    s->sent = true;
-    if (s->ended)
-        return 0;
-    return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
+    if (s)
+        s->sent = true;
+    return 0;
 }
 
 /* ---- answers ---- */
@@ -522,7 +526,7 @@ static void on_timeout(void *state)
 {
     struct h2 *h = state;
 
-    if (h->n_reading > 0)
+    if (h->n_unended > 0)
         die(h); /* requests that do not get on */
     else
         drain(h); /* nothing has happened for long: GOAWAY, then the end */

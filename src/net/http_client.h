@@ -10,8 +10,8 @@ struct http_client_opts {
     const char *host;        /* name or address; or a socket path with unix_socket */
     uint16_t port;
     bool unix_socket;
-    struct tls_context *tls; /* borrowed, NULL: plain; the server's name is checked against @server_name */
-    const char *server_name; /* NULL: host */
+    struct tls_context *tls; /* borrowed, NULL: plain */
+    const char *server_name; /* that the server's certificate must carry; NULL: host */
     uint32_t connect_timeout_ms; /* 0: 10000 */
     uint32_t connections_max;    /* 0: 64; more requests wait in line */
 };
