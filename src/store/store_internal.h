@@ -17,7 +17,7 @@
 enum {
     STORE_BATCH_TXNS = 1024,        /* transactions in one commit */
     STORE_BATCH_BYTES = 8 << 20,    /* and the JSON in it, unless one transaction alone is larger */
-    STORE_LAZY_PENDING = 1024,      /* lazy writes that wait; engine.h reserves revisions for more */
+    STORE_LAZY_PENDING = 1024,      /* lazy writes that wait; engine.h has revisions for more */
     STORE_TABLE = 4096,             /* a power of two */
     STORE_RESOURCES_MAX = 2048,
     STORE_SAMPLES = 32,             /* of time and revision, for compaction */
