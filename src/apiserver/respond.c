@@ -160,7 +160,8 @@ enum stage_result respond_typed(struct request *rq, int status, const struct typ
     }
     memcpy(copy, obj, type->size);
     set_default(type, copy, "kind", str_from(type->name));
-    set_default(type, copy, "apiVersion", type_api_version(type, rq->arena));
+    if (type != &type_meta_api_versions) /* which shows none upstream */
+        set_default(type, copy, "apiVersion", type_api_version(type, rq->arena));
     if (!rq->inproc && rq->out_media == MEDIA_PROTOBUF) {
         auto_buf raw = {0};
 
