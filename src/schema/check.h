@@ -4,8 +4,8 @@
 #include "codec/json.h"
 #include "schema/field_error.h"
 
-/** Appends to the list *@ret_texts (in @a) `unknown field "spec.foo"` for each member of @doc that @type
- *  lacks, then `duplicate field "spec.bar"` for each of @dups; at most 100. */
+/** Appends to the list *@ret_texts (in @a) `unknown field "spec.foo"` for each member of @doc that
+ *  @type lacks, then `duplicate field "spec.bar"` for each of @dups; at most 100. */
 void check_fields(const struct type *type, const struct doc *doc, const struct json_dup *dups,
                   struct arena *a, struct string_list *ret_texts);
 /** Checks the tables' constraints (required, enum, limits, formats, unions, immutable against @old,

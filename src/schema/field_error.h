@@ -57,19 +57,25 @@ struct field_errors {
     struct field_error *v;
     size_t n, cap;
 };
-void err_required(struct field_errors *e, const struct path *p, const char *detail); /** Required value. */
+/** Required value; @detail may be NULL or "". */
+void err_required(struct field_errors *e, const struct path *p, const char *detail);
 /** Invalid value @value (any document; strings are quoted as Go does), detail by printf. */
 void err_invalid(struct field_errors *e, const struct path *p, struct doc value, const char *fmt,
                  ...) PRINTF_LIKE(4, 5);
 /** Unsupported value with the supported ones, NULL-terminated; printed sorted. */
 void err_not_supported(struct field_errors *e, const struct path *p, struct str value,
                        const char *const *supported);
+/** Forbidden. */
 void err_forbidden(struct field_errors *e, const struct path *p, const char *fmt, ...)
-    PRINTF_LIKE(3, 4);                                                           /** Forbidden. */
-void err_duplicate(struct field_errors *e, const struct path *p, struct doc value); /** Duplicate value. */
-void err_not_found(struct field_errors *e, const struct path *p, struct doc value); /** Not found. */
-void err_too_long(struct field_errors *e, const struct path *p, size_t max_bytes);  /** Too long. */
-void err_too_many(struct field_errors *e, const struct path *p, size_t n, size_t max); /** Too many. */
+    PRINTF_LIKE(3, 4);
+/** Duplicate value. */
+void err_duplicate(struct field_errors *e, const struct path *p, struct doc value);
+/** Not found. */
+void err_not_found(struct field_errors *e, const struct path *p, struct doc value);
+/** Too long: more than @max_bytes. */
+void err_too_long(struct field_errors *e, const struct path *p, size_t max_bytes);
+/** Too many: @n items where @max may be. */
+void err_too_many(struct field_errors *e, const struct path *p, size_t n, size_t max);
 /** Adds an error of any type with a ready body. */
 void err_add(struct field_errors *e, enum field_error_type type, const struct path *p,
              const char *body_fmt, ...) PRINTF_LIKE(4, 5);

@@ -33,19 +33,20 @@ static void write_member(struct buf *out, bool *first, struct str key, const str
     json_write(out, value);
 }
 
-/* The key of the document that @path stands in: "apis/apps/v1" of "/apis/apps/v1/deployments". */
+/* The key of the document that @path stands in: "apis/apps/v1" of "/apis/apps/v1/deployments"; a
+ * path that is of no resource has a document of its own. */
 static struct str document_of(struct str path)
 {
-    struct str rest = str_sub(path, 1, SIZE_MAX), at = rest;
-    unsigned n = str_has_prefix(rest, STR("apis/")) ? 3 : str_has_prefix(rest, STR("api/")) ? 2 : 1;
+    struct str key = str_sub(path, 1, SIZE_MAX), at = key;
+    unsigned n = str_has_prefix(key, STR("apis/")) ? 3 : str_has_prefix(key, STR("api/")) ? 2 : 0;
 
-    for (; n && at.len; n--)
+    for (unsigned i = 0; i < n; i++)
         (void)str_cut(at, '/', &at);
-    if (at.p)
-        rest.len = (size_t)(at.p - rest.p);
-    while (rest.len && rest.p[rest.len - 1] == '/')
-        rest.len--;
-    return rest;
+    if (n && at.p)
+        key.len = (size_t)(at.p - key.p);
+    while (key.len && key.p[key.len - 1] == '/')
+        key.len--;
+    return key;
 }
 
 static bool in_document(struct str path, struct str key)

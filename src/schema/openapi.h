@@ -27,7 +27,8 @@ void openapi_v2(const struct openapi_source *src, struct buf *out);
 /** Appends the version 2 document as openapi.v2.Document of gnostic. */
 void openapi_v2_pb(const struct openapi_source *src, struct buf *out);
 /** The documents of version 3 by their key in /openapi/v3 ("api", "api/v1", "apis", "apis/apps",
- *  "apis/apps/v1", "version"), sorted, in @a. */
+ *  "apis/apps/v1", "version", "openid/v1/jwks", ".well-known/openid-configuration"), sorted, in
+ *  @a. */
 struct string_list openapi_v3_keys(const struct openapi_source *src, struct arena *a);
 /** Appends the version 3 document @key as JSON; false, and nothing, if there is no such document.
  */

@@ -61,20 +61,23 @@ struct doc openapi_schema(const struct writer *w, const struct definition *d, st
 bool openapi_builtin_group(const char *group);
 
 /* openapi_list.c */
-enum form {                  /* of a path: what its operations are */
-            FORM_ALL,        /* the resource in all namespaces */
-            FORM_COLLECTION, /* in one namespace, or of the cluster */
-            FORM_NAMED,
-            FORM_SUB,
-            FORM_SUB_REST, /* what follows a proxied name */
-            FORM_WATCH_ALL,
-            FORM_WATCH_COLLECTION,
-            FORM_WATCH_NAMED,
-            FORM_CORE_VERSIONS, /* /api/ */
-            FORM_GROUPS,        /* /apis/ */
-            FORM_GROUP,         /* /apis/apps/ */
-            FORM_RESOURCES,     /* /apis/apps/v1/ */
-            FORM_VERSION_INFO,  /* /version/ */
+/* What a path is about, and so what its operations are. */
+enum form {
+    FORM_ALL,        /* the resource in all namespaces */
+    FORM_COLLECTION, /* in one namespace, or of the cluster */
+    FORM_NAMED,
+    FORM_SUB,
+    FORM_SUB_REST, /* what follows a proxied name */
+    FORM_WATCH_ALL,
+    FORM_WATCH_COLLECTION,
+    FORM_WATCH_NAMED,
+    FORM_CORE_VERSIONS, /* /api/ */
+    FORM_GROUPS,        /* /apis/ */
+    FORM_GROUP,         /* /apis/apps/ */
+    FORM_RESOURCES,     /* /apis/apps/v1/ */
+    FORM_VERSION_INFO,  /* /version/ */
+    FORM_OPENID_CONFIG, /* /.well-known/openid-configuration/ */
+    FORM_OPENID_KEYS,   /* /openid/v1/jwks/ */
 };
 struct path_list { /* paths of the document, sorted */
     VEC(struct path_entry) v;

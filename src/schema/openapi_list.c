@@ -55,6 +55,8 @@ void openapi_paths(const struct openapi_source *src, struct arena *a, struct pat
     add_once(l, &seen, STR("/api/"), NULL, FORM_CORE_VERSIONS);
     add_once(l, &seen, STR("/apis/"), NULL, FORM_GROUPS);
     add_once(l, &seen, STR("/version/"), NULL, FORM_VERSION_INFO);
+    add_once(l, &seen, STR("/.well-known/openid-configuration/"), NULL, FORM_OPENID_CONFIG);
+    add_once(l, &seen, STR("/openid/v1/jwks/"), NULL, FORM_OPENID_KEYS);
     for (size_t i = 0; i < src->n; i++) {
         const struct resource *r = src->resources[i];
         const char *base = r->group[0] ? arena_printf(a, "/apis/%s/%s", r->group, r->version)

@@ -323,6 +323,12 @@ static void discovery_operation(struct item *it)
         op.id = str_printf(it->arena, "get%.*s%.*sAPIResources", STR_ARG(group), STR_ARG(version));
         op.answer = need_meta(it, "APIResourceList");
         break;
+    case FORM_OPENID_CONFIG:
+        op.id = STR("getServiceAccountIssuerOpenIDConfiguration");
+        break;
+    case FORM_OPENID_KEYS:
+        op.id = STR("getServiceAccountIssuerOpenIDKeyset");
+        break;
     default:
         op.id = STR("getCodeVersion");
         op.answer = need_special(it, SPECIAL_VERSION_INFO);
@@ -393,9 +399,12 @@ static const char *const *produces(const struct item *it, const struct operation
                                        "application/vnd.kubernetes.protobuf", NULL};
     static const char *const any[] = {"*/*", NULL};
     static const char *const json[] = {"application/json", NULL};
+    static const char *const keys[] = {"application/jwk-set+json", NULL};
     static const char *const custom[] = {"application/json", "application/yaml", NULL};
 
-    if (it->entry->form == FORM_VERSION_INFO)
+    if (it->entry->form == FORM_OPENID_KEYS)
+        return keys;
+    if (it->entry->form == FORM_VERSION_INFO || it->entry->form == FORM_OPENID_CONFIG)
         return json;
     if (!builtin(it))
         return custom;
@@ -509,6 +518,12 @@ static struct doc tags(struct item *it)
     case FORM_VERSION_INFO:
         tag = STR("version");
         break;
+    case FORM_OPENID_CONFIG:
+        tag = STR("WellKnown");
+        break;
+    case FORM_OPENID_KEYS:
+        tag = STR("openid");
+        break;
     default:
         group = group_word(it->res, false, it->arena);
         tag = it->entry->form == FORM_GROUP
@@ -535,8 +550,9 @@ static struct doc operation_doc(struct item *it, const struct operation *op, uin
     static const char *const https[] = {"https", NULL};
     struct doc d = doc_object(), list = doc_array();
     bool v2 = it->w->version == OPENAPI_V2;
+    bool text = it->entry->form == FORM_OPENID_CONFIG || it->entry->form == FORM_OPENID_KEYS;
 
-    if (v2)
+    if (v2 && !text)
         put(it, &d, "consumes", strings(it, consumes(it, op)));
     put(it, &d, "operationId", doc_string(op->id));
     if (op->body != BODY_NONE)
@@ -559,9 +575,10 @@ struct doc openapi_path_item(struct writer *w, const struct path_entry *e, struc
 {
     struct item it = {.w = w, .arena = a, .res = e->res, .entry = e};
     struct doc d = doc_object(), list = doc_array();
-    uint32_t shared = UINT32_MAX;
+    uint32_t shared;
 
     make_operations(&it);
+    shared = it.operations.n ? UINT32_MAX : 0;
     for (size_t i = 0; i < it.operations.n; i++)
         shared &= it.operations.v[i].params;
     for (size_t i = 0; i < it.operations.n; i++)

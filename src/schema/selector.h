@@ -26,13 +26,15 @@ struct selector { /* all terms must hold; none: everything matches */
 };
 struct meta_label_selector;
 
-/** Parses "a=b,c!=d,e in (f,g),!h" . ERR_BAD_REQUEST "unable to parse requirement: ..." as upstream. */
+/** Parses "a=b,c!=d,e in (f,g),!h"; terms sorted by key. ERR_BAD_REQUEST, "unable to parse
+ *  requirement: ..." and others as upstream. */
 MUST_USE int selector_parse_labels(struct str text, struct arena *a, struct selector *ret_s,
                                    struct err *err);
 /** Parses "metadata.name=x,spec.nodeName!=y" for @res; unknown names are ERR_BAD_REQUEST. */
 MUST_USE int selector_parse_fields(const struct resource *res, struct str text, struct arena *a,
                                    struct selector *ret_s, struct err *err);
-/** From a LabelSelector: NULL matches nothing, an empty one everything. Views into it. ERR_INVALID. */
+/** From a LabelSelector: NULL matches nothing, an empty one everything. Views into it. ERR_INVALID.
+ *  Defined in api/label_selector.c. */
 MUST_USE int selector_from_label_selector(const struct meta_label_selector *ls, struct arena *a,
                                           struct selector *ret_s, struct err *err);
 /** From a plain map (Service, ReplicationController selectors). */

@@ -156,6 +156,7 @@ static void test_v2_definitions(void **state)
 static void test_v2_paths(void **state)
 {
     static const char *const paths[] = {
+        "/.well-known/openid-configuration/",
         "/api/",
         "/apis/",
         "/apis/apps/",
@@ -171,6 +172,7 @@ static void test_v2_paths(void **state)
         "/apis/stable.example.com/v1/",
         "/apis/stable.example.com/v1/crontabs",
         "/apis/stable.example.com/v1/crontabs/{name}",
+        "/openid/v1/jwks/",
         "/version/",
     };
     auto_arena a = {0};
@@ -222,12 +224,14 @@ static void test_v2_paths(void **state)
 
 static void test_v3_documents(void **state)
 {
-    static const char *const keys[] = {"api",
+    static const char *const keys[] = {".well-known/openid-configuration",
+                                       "api",
                                        "apis",
                                        "apis/apps",
                                        "apis/apps/v1",
                                        "apis/stable.example.com",
                                        "apis/stable.example.com/v1",
+                                       "openid/v1/jwks",
                                        "version"};
     auto_arena a = {0};
     auto_buf b = {0};
