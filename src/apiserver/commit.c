@@ -14,8 +14,10 @@ void commit_add(struct request *rq, struct store_op op)
 const void *stored_find(struct request *rq, const struct resource *res, struct str ns,
                         struct str name, struct object **ret_o)
 {
+    /* A request on a namespace carries its name as namespace, for the authorizers. */
+    struct str scope = resource_namespaced(res) ? ns : STR("");
     struct object *o = cache_find(store_cache(rq->as->store, res->storage),
-                                  resource_key(res->storage, ns, name, rq->arena));
+                                  resource_key(res->storage, scope, name, rq->arena));
     void *shown;
 
     *ret_o = o;

@@ -20,6 +20,18 @@ void write_warnings(struct request *rq)
         s->warnings(rq->obj, rq->old_typed, put_warning, rq, rq->arena);
 }
 
+/* The status of a new object is not its maker's to say, but for nodes, which register themselves. */
+static void prepare(struct request *rq)
+{
+    const struct resource *res = rq->res;
+
+    if ((res->flags & RESOURCE_STATUS) && res != &res_core_nodes &&
+        type_field(res->type, STR("status")))
+        typed_clear(res->type, rq->obj, "status");
+    if (res->strategy && res->strategy->prepare_create)
+        res->strategy->prepare_create(rq->obj, rq->arena);
+}
+
 static enum stage_result validate(struct request *rq)
 {
     const struct resource *res = rq->res;
@@ -117,8 +129,7 @@ static enum stage_result attempt(struct request *rq)
     r = hook && hook->create ? hook->create(rq) : STAGE_NEXT;
     if (r != STAGE_NEXT)
         return r;
-    if (res->strategy && res->strategy->prepare_create)
-        res->strategy->prepare_create(rq->obj, rq->arena);
+    prepare(rq);
     r = validate(rq);
     if (r == STAGE_NEXT)
         r = admission_validate(rq);
