@@ -448,8 +448,12 @@ static int lmdb_remove(struct engine *base, int64_t revision, struct str key, st
 
 static void lmdb_abort(struct engine *base)
 {
-    batch_drop(lmdb_of(base));
-    batch_forget(lmdb_of(base));
+    struct engine_lmdb *e = lmdb_of(base);
+
+    /* Whoever gives a batch up may have shown its revisions already (lazy writes). */
+    e->lost |= e->ops.n > 0;
+    batch_drop(e);
+    batch_forget(e);
 }
 
 /* Writes the state if @s changed it, and ends the transaction. An LMDB code. */

@@ -56,7 +56,7 @@ struct engine_lmdb {
     struct buf batch_bytes;
     int64_t current; /* committed */
     struct engine_state state;
-    bool lost;   /* a batch failed: what of it reached the disk is unknown until one succeeds */
+    bool lost;   /* the last batch failed or was given up: its revisions may be known outside */
     bool broken; /* LMDB refuses to go on: reopen before the next use */
     char *dir;
     int lock_fd;

@@ -246,13 +246,14 @@ void lmdb_close(struct engine *base)
 {
     struct engine_lmdb *e = lmdb_of(base);
     struct engine_state s = e->state;
+    bool clean = !e->lost && !e->broken && !e->ops.n;
 
     e->base.ops->abort(base);
     s.clean = true;
     s.current = e->current;
     /* After a lost batch, or when this write fails, the next open starts at the ceiling: revisions
      * are skipped, none is given twice. */
-    if (!e->lost && !e->broken)
+    if (clean)
         (void)state_save(e, &s, NULL);
     engine_free(e);
 }

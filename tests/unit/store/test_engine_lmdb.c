@@ -30,8 +30,7 @@ static void test_clean_end_goes_on_where_it_was(void **state)
     place_open(&p);
     must_put(p.e, 2, "/a", "1");
     must_commit(p.e);
-    must_put(p.e, 3, "/a", "2");
-    place_close(&p); /* the open batch was never acknowledged */
+    place_close(&p);
     place_open(&p);
     assert_int_equal(current_of(p.e), 2);
     place_close(&p);
@@ -102,6 +101,27 @@ static void test_unclean_end_skips_revisions_that_may_have_been_given(void **sta
     place_open(&p);
     assert_int_equal(current_of(p.e), second); /* closed in order */
     place_deinit(&p);
+}
+
+/* Revisions of a batch that was given up may be known: lazy writes are shown before. */
+static void test_end_after_a_given_up_batch_skips_revisions(void **state)
+{
+    (void)state;
+    for (int aborted = 0; aborted < 2; aborted++) {
+        struct place p;
+
+        place_init(&p, true);
+        place_open(&p);
+        must_put(p.e, 2, "/a", "1");
+        must_commit(p.e);
+        must_put(p.e, 3, "/a", "2");
+        if (aborted)
+            p.e->ops->abort(p.e);
+        place_close(&p);
+        place_open(&p);
+        assert_true(current_of(p.e) >= 2 + ENGINE_REVISIONS_AHEAD);
+        place_deinit(&p);
+    }
 }
 
 static void test_second_open_is_refused(void **state)
@@ -464,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_crc32c_known_values),
         cmocka_unit_test(test_clean_end_goes_on_where_it_was),
         cmocka_unit_test(test_unclean_end_skips_revisions_that_may_have_been_given),
+        cmocka_unit_test(test_end_after_a_given_up_batch_skips_revisions),
         cmocka_unit_test(test_second_open_is_refused),
         cmocka_unit_test(test_open_makes_a_private_folder),
         cmocka_unit_test(test_open_says_why_not),
