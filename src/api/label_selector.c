@@ -73,7 +73,7 @@ int selector_from_label_selector(const struct meta_label_selector *ls, struct ar
     terms = arena_calloc(a, ls->match_labels.n + ls->match_expressions.n + 1, sizeof(*terms));
     for (size_t i = 0; i < ls->match_labels.n; i++)
         terms[n++] = (struct selector_term){ls->match_labels.v[i].key, SELECTOR_IN,
-                                            &ls->match_labels.v[i].value, 1};
+                                            &ls->match_labels.v[i].value, 1, true};
     for (size_t i = 0; i < ls->match_expressions.n; i++) {
         const struct meta_label_selector_requirement *e = &ls->match_expressions.v[i];
 

@@ -153,8 +153,8 @@ static enum special field_special(const struct type *owner, const struct field *
         return SPECIAL_MICRO_TIME;
     case FIELD_DURATION:
         return SPECIAL_DURATION;
-    case FIELD_RAW:
-        return raw_special(owner, f);
+    case FIELD_RAW: /* in a custom resource: whatever its schema keeps */
+        return builtin_prefix(owner->group) ? raw_special(owner, f) : SPECIAL__N;
     default:
         return SPECIAL__N;
     }
@@ -260,6 +260,14 @@ static struct doc string_schema(const struct writer *w, const struct field *f, s
     return d;
 }
 
+static struct doc any_schema(struct arena *a)
+{
+    struct doc d = doc_object();
+
+    put(a, &d, "x-kubernetes-preserve-unknown-fields", doc_bool(true));
+    return d;
+}
+
 /* The schema of one value of @f. */
 static struct doc value_schema(const struct writer *w, const struct type *owner,
                                const struct field *f, struct arena *a)
@@ -282,6 +290,8 @@ static struct doc value_schema(const struct writer *w, const struct type *owner,
         return scalar(a, "string", "byte");
     case FIELD_MESSAGE:
         return openapi_ref(w, a, openapi_name(f->type, a));
+    case FIELD_RAW:
+        return any_schema(a);
     default:
         return string_schema(w, f, a);
     }

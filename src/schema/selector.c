@@ -1,8 +1,15 @@
 /* selector.c - selectors as data: matching, and their canonical text. Layer: schema. */
 #include "schema/selector.h"
 
+static int cmp_values(const void *x, const void *y)
+{
+    return str_cmp(*(const struct str *)x, *(const struct str *)y);
+}
+
 static bool values_have(const struct selector_term *t, struct str value)
 {
+    if (t->sorted)
+        return bsearch(&value, t->values, t->n, sizeof(*t->values), cmp_values) != NULL;
     for (size_t i = 0; i < t->n; i++)
         if (str_eq(t->values[i], value))
             return true;
@@ -98,7 +105,7 @@ struct selector selector_from_map(const struct string_map *m, struct arena *a)
         return (struct selector){0};
     terms = arena_calloc(a, m->n, sizeof(*terms));
     for (size_t i = 0; i < m->n; i++)
-        terms[i] = (struct selector_term){m->v[i].key, SELECTOR_IN, &m->v[i].value, 1};
+        terms[i] = (struct selector_term){m->v[i].key, SELECTOR_IN, &m->v[i].value, 1, true};
     return (struct selector){.terms = terms, .n = m->n};
 }
 

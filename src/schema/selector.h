@@ -18,6 +18,7 @@ struct selector_term {
     enum selector_op op;
     const struct str *values;
     size_t n;
+    bool sorted; /* values are sorted: set by the parsers, so that long lists are searched fast */
 };
 struct selector { /* all terms must hold; none: everything matches */
     const struct selector_term *terms;

@@ -278,6 +278,7 @@ static int parse_requirement(struct parser *p, struct selector_term *ret_t)
         values_finish(&set);
         term.values = set.v;
         term.n = set.n;
+        term.sorted = true;
     }
     r = check_values(p, &term);
     if (r < 0)

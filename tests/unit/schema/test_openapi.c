@@ -46,8 +46,13 @@ static const struct type thing_type = {.name = "Thing",
                                        .by_name = order,
                                        .flags = TYPE_KIND};
 static const struct type status_type = {.name = "Status", .group = "meta.k8s.io", .version = "v1"};
-static const struct type cron_type = {
-    .name = "CronTab", .group = "stable.example.com", .version = "v1"};
+static const struct field cron_fields[] = {FIELD_("data", FIELD_RAW, CARD_ONE)};
+static const struct type cron_type = {.name = "CronTab",
+                                      .group = "stable.example.com",
+                                      .version = "v1",
+                                      .fields = cron_fields,
+                                      .n_fields = 1,
+                                      .by_name = order};
 static const struct subresource subs[] = {{.name = "status",
                                            .kind_group = "apps",
                                            .kind_version = "v1",
@@ -144,6 +149,9 @@ static void test_v2_definitions(void **state)
         "\"required\":[\"size\"],\"type\":\"object\","
         "\"x-kubernetes-group-version-kind\":[{\"group\":\"apps\",\"kind\":\"Thing\","
         "\"version\":\"v1\"}]}");
+    assert_json(&a, member(&d, "definitions", "com.example.stable.v1.CronTab"),
+                "{\"properties\":{\"data\":{\"x-kubernetes-preserve-unknown-fields\":true}},"
+                "\"type\":\"object\"}");
     assert_json(&a, member(&d, "definitions", "com.example.stable.v1.CronTabList"),
                 "{\"description\":\"A list of CronTab.\",\"properties\":{\"apiVersion\":{\"type\":"
                 "\"string\"},\"items\":{\"items\":{\"$ref\":\"#/definitions/"

@@ -296,6 +296,27 @@ static void test_large_selectors_take_no_time(void **state)
     assert_str_equal(s.terms[0].key, "k1");
 }
 
+static void test_long_lists_are_searched_fast(void **state)
+{
+    auto_arena a = {0};
+    auto_buf b = {0};
+    struct string_pair in[] = {{STR_INIT("a"), STR_INIT("v777")}};
+    struct string_pair out[] = {{STR_INIT("a"), STR_INIT("v20000")}};
+    struct string_map in_map = {in, 1}, out_map = {out, 1};
+    struct selector s;
+    struct err err = {0};
+
+    buf_puts(&b, "a in (");
+    for (int i = 0; i < 20000; i++)
+        buf_printf(&b, "%sv%d", i ? "," : "", i);
+    buf_putc(&b, ')');
+    assert_ok(selector_parse_labels(buf_view(&b), &a, &s, &err), &err);
+    for (int i = 0; i < 20000; i++) {
+        assert_true(selector_match_map(&s, &in_map));
+        assert_false(selector_match_map(&s, &out_map));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +330,7 @@ int main(void)
         cmocka_unit_test(test_bad_field_selectors_say_why),
         cmocka_unit_test(test_field_selectors_match_what_objects_show),
         cmocka_unit_test(test_large_selectors_take_no_time),
+        cmocka_unit_test(test_long_lists_are_searched_fast),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
