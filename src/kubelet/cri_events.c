@@ -97,8 +97,10 @@ static const struct topic {
     const char *type; /* the payload's type, after the last '/' of its URL */
     bool (*decode)(struct arena *a, struct str bytes, struct cri_event *ret_e);
 } topics[] = {
-    {"containerd.events.TaskCreate", decode_create}, {"containerd.events.TaskStart", decode_start},
-    {"containerd.events.TaskExit", decode_exit},     {"containerd.events.TaskDelete", decode_delete},
+    {"containerd.events.TaskCreate", decode_create},
+    {"containerd.events.TaskStart", decode_start},
+    {"containerd.events.TaskExit", decode_exit},
+    {"containerd.events.TaskDelete", decode_delete},
     {"containerd.events.TaskOOM", decode_oom},
 };
 

@@ -277,8 +277,9 @@ static struct grpc_link *link_open(struct grpc_client *c)
     struct grpc_link *link = xnew(struct grpc_link);
     struct conn_connect_opts opts = {.host = c->host, .port = c->port,
                                      .unix_socket = c->unix_socket, .alpn = "h2"};
-    struct conn_handler h = {.on_open = on_conn_writable, .on_data = on_conn_data,
-                             .on_writable = on_conn_writable, .on_closed = on_conn_closed, .arg = link};
+    struct conn_handler h = {
+        .on_open = on_conn_writable, .on_data = on_conn_data, .on_writable = on_conn_writable,
+        .on_closed = on_conn_closed, .arg = link};
 
     link->client = c;
     link->session = session_new(link);

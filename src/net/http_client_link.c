@@ -234,7 +234,7 @@ static void feed(struct http_link *link, const char *p, size_t n, bool end)
     } else if (e == HPE_PAUSED) {
         if (taken < n)
             buf_append(&link->held, p + taken, n - taken);
-    } else if (e != HPE_OK || (taken < n && !end)) {
+    } else if (!end && (e != HPE_OK || taken < n)) { /* an end too soon is on_eof's to tell */
         fail_call(link, ERR_PARSE, link->parser.status_code == 101
                                        ? "it switched to a protocol that was not asked for"
                                        : http_errno_description(e));
