@@ -230,6 +230,33 @@ static void test_large_lists_take_no_time(void **state)
     assert_int_equal(d.members[0].value.n, 30001);
 }
 
+static void nest(struct buf *b, const char *open, const char *inner, int n)
+{
+    buf_reset(b);
+    for (int i = 0; i < n; i++)
+        buf_puts(b, open);
+    buf_puts(b, inner);
+    for (int i = 0; i < n; i++)
+        buf_putc(b, '}');
+}
+
+static void test_deep_objects_merge(void **state)
+{
+    auto_arena a = {0};
+    auto_buf b = {0};
+    struct err err = {0};
+    struct doc d, p, want;
+
+    nest(&b, "{\"raw\":", "{\"x\":1}", DOC_DEPTH_MAX - 1);
+    d = parse(&a, arena_strdup(&a, buf_cstr(&b)));
+    nest(&b, "{\"raw\":", "{\"y\":{}}", DOC_DEPTH_MAX - 2);
+    p = parse(&a, arena_strdup(&a, buf_cstr(&b)));
+    nest(&b, "{\"raw\":", "{\"raw\":{\"x\":1},\"y\":{}}", DOC_DEPTH_MAX - 2);
+    want = parse(&a, arena_strdup(&a, buf_cstr(&b)));
+    assert_ok(patch_strategic(&a, &thing_type, &d, &p, &err), &err);
+    assert_true(doc_equal(&d, &want));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_set_element_order),
         cmocka_unit_test(test_bad_patches_say_why),
         cmocka_unit_test(test_large_lists_take_no_time),
+        cmocka_unit_test(test_deep_objects_merge),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
