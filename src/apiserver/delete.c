@@ -10,6 +10,7 @@ struct deleting { /* kept in rq->state */
     stage_fn answer;     /* NULL: the usual one */
     bool removed;        /* gone, not only marked */
     bool ignore_missing; /* of a collection: somebody else was faster */
+    bool admit;          /* a DELETE of its own, not a part of something that was admitted */
     bool with_ops;       /* the caller gave operations, which a commit uses up */
 };
 enum plan { PLAN_KEEP, PLAN_MARK, PLAN_REMOVE };
@@ -255,8 +256,8 @@ static enum stage_result attempt(struct request *rq)
     if (r != STAGE_NEXT)
         return r;
     rq->obj = NULL;
-    r = admission_mutate(rq);
-    if (r == STAGE_NEXT)
+    r = d->admit ? admission_mutate(rq) : STAGE_NEXT;
+    if (r == STAGE_NEXT && d->admit)
         r = admission_validate(rq);
     if (r != STAGE_NEXT)
         return r;
@@ -288,7 +289,11 @@ enum stage_result delete_object(struct request *rq, stage_fn then)
 
 enum stage_result stage_delete(struct request *rq)
 {
-    return delete_object(rq, NULL);
+    struct deleting *d = arena_new(rq->arena, struct deleting);
+
+    d->admit = true;
+    rq->state = d;
+    return attempt(rq);
 }
 
 /* ---- collections ---- */
@@ -391,7 +396,8 @@ enum stage_result stage_deletecollection(struct request *rq)
 {
     struct collection *c = arena_new(rq->arena, struct collection);
 
-    c->item = (struct deleting){.answer = on_item, .ignore_missing = true};
+    c->item = (struct deleting){
+        .answer = on_item, .ignore_missing = true, .admit = true};
     collect(rq, c);
     return collection_run(rq, c);
 }

@@ -134,6 +134,16 @@ static enum stage_result serve_subresource(struct request *rq)
     return verb_stages[rq->verb](rq);
 }
 
+/* Kinds that upstream wants nobody to use any more. */
+static void warn_deprecated(struct request *rq)
+{
+    if (rq->res == &res_core_endpoints)
+        request_warn(rq, STR("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 "
+                             "EndpointSlice"));
+    else if (rq->res == &res_core_componentstatuses)
+        request_warn(rq, STR("v1 ComponentStatus is deprecated in v1.19+"));
+}
+
 static enum stage_result serve_resource(struct request *rq)
 {
     const struct subresource_handler *h;
@@ -150,6 +160,7 @@ static enum stage_result serve_resource(struct request *rq)
     if (check_segment(rq, "Namespace", rq->ns) != STAGE_NEXT ||
         check_segment(rq, "Name", rq->name) != STAGE_NEXT)
         return STAGE_DONE;
+    warn_deprecated(rq);
     if (rq->sub.len)
         return serve_subresource(rq);
     if (!(rq->res->verbs & VERB_BIT(rq->verb)))

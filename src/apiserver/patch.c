@@ -37,7 +37,10 @@ static int apply(struct request *rq, struct doc *d, struct err *err)
         return patch_json(rq->arena, d, &patch, err);
     if (str_eqz(rq->patch_type, "application/merge-patch+json"))
         return patch_merge(rq->arena, d, &patch, err);
-    return patch_strategic(rq->arena, rq->res->type, d, &patch, err);
+    if (str_eqz(rq->patch_type, "application/strategic-merge-patch+json"))
+        return patch_strategic(rq->arena, rq->res->type, d, &patch, err);
+    return err_new(err, ERR_MEDIA_TYPE, "patches of type \"%.*s\" are not known",
+                   STR_ARG(rq->patch_type)); /* only calls in the process come here with one */
 }
 
 /* Upstream blames the patch for a result that is no object of the kind. */

@@ -118,7 +118,8 @@ struct change {
 enum stage_result change_object(struct request *rq, const struct change *ch);
 
 /* delete.c */
-/** Deletes rq->res rq->ns rq->name by rq->del (which the caller has filled), with rq->extra_ops, then
+/** Deletes rq->res rq->ns rq->name by rq->del (which the caller has filled), with rq->extra_ops and
+ *  without admission (the caller's own request had it), then
  *  runs @answer with rq->result set: the removed object, or the one that now is being deleted. A
  *  NULL @answer gives the usual answer of DELETE. A lost race is run again here, but when there
  *  are extra_ops, which a commit uses up: then @answer gets it, with rq->txn.code < 0, and may call
