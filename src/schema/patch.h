@@ -1,6 +1,6 @@
 /* patch.h - the three patch forms over documents. Limits: 10,000 JSON patch operations, copy growth
- * of 3 MiB, and bounded work; what comes out obeys DOC_DEPTH_MAX and DOC_NODES_MAX. The patch is not
- * changed. After an error *@d is partly patched: of no use.
+ * of 3 MiB, and bounded work; what comes out obeys DOC_DEPTH_MAX and DOC_NODES_MAX. The patch is
+ * not changed. After an error *@d is partly patched: of no use.
  * Layer: schema. Threads: any. */
 #pragma once
 #include "schema/type.h"
