@@ -81,6 +81,20 @@ static void watcher_main(void *arg)
     loop_run(((struct actor *)arg)->loop);
 }
 
+/* Looks without pause, to come between any two steps of a publication. */
+static void poller_main(void *arg)
+{
+    struct actor *a = arg;
+    struct err err = {0};
+
+    assert_ok(watch_open(store_cache(a->world->st, CONFIGMAPS), a->seen, &a->w, &err), &err);
+    while (atomic_load(&a->world->writing))
+        watcher_check(a);
+    watcher_check(a);
+    assert_int_equal(a->seen, store_revision(a->world->st));
+    watch_close(&a->w);
+}
+
 static void omap_apply(struct omap *m, const struct event *ev)
 {
     if (ev->type == EVENT_DELETED)
@@ -173,7 +187,7 @@ static void compete(bool lmdb)
 {
     struct fixture f;
     struct world w = {0};
-    struct actor writers[WRITERS], watchers[WATCHERS], listers[LISTERS];
+    struct actor writers[WRITERS], watchers[WATCHERS], listers[LISTERS], poller[1];
     struct subscription *subs[WATCHERS];
     struct store_stats stats;
     int64_t first;
@@ -194,9 +208,11 @@ static void compete(bool lmdb)
                                   &watchers[i]);
         watchers[i].thread = thread_start("watcher", watcher_main, &watchers[i]);
     }
+    actors_start(poller, 1, &w, poller_main);
     actors_start(writers, WRITERS, &w, writer_main);
     actors_start(listers, LISTERS, &w, lister_main);
     actors_join(writers, WRITERS);
+    actors_join(poller, 1);
     actors_join(listers, LISTERS);
     w.last = store_revision(f.st);
     for (int i = 0; i < WATCHERS; i++) {
