@@ -118,14 +118,6 @@ enum stage_result admit_ingress_class(struct request *rq)
     return STAGE_NEXT;
 }
 
-struct quantity_map { /* layout of map<string,quantity> */
-    struct quantity_pair {
-        struct str key;
-        struct quantity value;
-    } *v;
-    size_t n;
-};
-
 static bool same_quantities(const struct quantity_map *x, const struct quantity_map *y)
 {
     if (x->n != y->n)

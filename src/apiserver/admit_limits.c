@@ -4,17 +4,10 @@
 #include "apiserver/admit.h"
 #include "base/vec.h"
 
-struct quantities { /* layout of map<string,quantity> */
-    struct quantity_entry_ {
-        struct str key;
-        struct quantity value;
-    } *v;
-    size_t n;
-};
-#define QUANTITIES(member) ((struct quantities *)(void *)&(member))
-#define QUANTITIES_OF(member) ((const struct quantities *)(const void *)&(member))
+#define QUANTITIES(member) ((struct quantity_map *)(void *)&(member))
+#define QUANTITIES_OF(member) ((const struct quantity_map *)(const void *)&(member))
 
-static const struct quantity *find(const struct quantities *m, struct str key)
+static const struct quantity *find(const struct quantity_map *m, struct str key)
 {
     for (size_t i = 0; i < m->n; i++)
         if (str_eq(m->v[i].key, key))
@@ -22,7 +15,7 @@ static const struct quantity *find(const struct quantities *m, struct str key)
     return NULL;
 }
 
-static void put(struct arena *a, struct quantities *m, struct str key, struct quantity value)
+static void put(struct arena *a, struct quantity_map *m, struct str key, struct quantity value)
 {
     size_t at = 0;
 
@@ -65,8 +58,8 @@ struct filling {
 static void fill_container(void *arg, const struct core_limit_range_item *item)
 {
     struct filling *f = arg;
-    const struct quantities *limits = QUANTITIES_OF(item->default_);
-    const struct quantities *requests = QUANTITIES_OF(item->default_request);
+    const struct quantity_map *limits = QUANTITIES_OF(item->default_);
+    const struct quantity_map *requests = QUANTITIES_OF(item->default_request);
 
     if (!str_eqz(item->type, "Container"))
         return;
@@ -157,7 +150,7 @@ static void complain(struct checking *c, const char *fmt, ...)
 
 #define Q(q) STR_ARG(quantity_str(c->arena, (q)))
 
-static void check_min(struct checking *c, const char *type, const struct quantity_entry_ *bound,
+static void check_min(struct checking *c, const char *type, const struct quantity_pair *bound,
                       const struct quantity *request, const struct quantity *limit)
 {
     if (!request)
@@ -171,7 +164,7 @@ static void check_min(struct checking *c, const char *type, const struct quantit
                  type, Q(bound->value), Q(*limit));
 }
 
-static void check_max(struct checking *c, const char *type, const struct quantity_entry_ *bound,
+static void check_max(struct checking *c, const char *type, const struct quantity_pair *bound,
                       const struct quantity *request, const struct quantity *limit)
 {
     if (!limit)
@@ -185,7 +178,7 @@ static void check_max(struct checking *c, const char *type, const struct quantit
                  type, Q(bound->value), Q(*request));
 }
 
-static void check_ratio(struct checking *c, const char *type, const struct quantity_entry_ *bound,
+static void check_ratio(struct checking *c, const char *type, const struct quantity_pair *bound,
                         const struct quantity *request, const struct quantity *limit)
 {
     double ratio;
@@ -209,11 +202,11 @@ static void check_ratio(struct checking *c, const char *type, const struct quant
 }
 
 static void check_one(struct checking *c, const char *type,
-                      const struct core_limit_range_item *item, const struct quantities *requests,
-                      const struct quantities *limits)
+                      const struct core_limit_range_item *item, const struct quantity_map *requests,
+                      const struct quantity_map *limits)
 {
-    const struct quantities *min = QUANTITIES_OF(item->min), *max = QUANTITIES_OF(item->max);
-    const struct quantities *ratio = QUANTITIES_OF(item->max_limit_request_ratio);
+    const struct quantity_map *min = QUANTITIES_OF(item->min), *max = QUANTITIES_OF(item->max);
+    const struct quantity_map *ratio = QUANTITIES_OF(item->max_limit_request_ratio);
 
     for (size_t i = 0; i < min->n; i++)
         check_min(c, type, &min->v[i], find(requests, min->v[i].key), find(limits, min->v[i].key));
@@ -226,8 +219,8 @@ static void check_one(struct checking *c, const char *type,
 
 static void check_claim(struct checking *c, const struct core_limit_range_item *item)
 {
-    const struct quantities *min = QUANTITIES_OF(item->min), *max = QUANTITIES_OF(item->max);
-    const struct quantities *requests = QUANTITIES_OF(c->claim->spec.resources.requests);
+    const struct quantity_map *min = QUANTITIES_OF(item->min), *max = QUANTITIES_OF(item->max);
+    const struct quantity_map *requests = QUANTITIES_OF(c->claim->spec.resources.requests);
 
     for (size_t i = 0; i < min->n; i++)
         check_min(c, "PersistentVolumeClaim", &min->v[i], find(requests, min->v[i].key), NULL);
@@ -244,7 +237,7 @@ static void check_claim(struct checking *c, const struct core_limit_range_item *
     }
 }
 
-static void sum_into(struct arena *a, struct quantities *to, const struct quantities *from)
+static void sum_into(struct arena *a, struct quantity_map *to, const struct quantity_map *from)
 {
     for (size_t i = 0; i < from->n; i++) {
         struct quantity *q = (struct quantity *)(uintptr_t)find(to, from->v[i].key);
@@ -257,7 +250,7 @@ static void sum_into(struct arena *a, struct quantities *to, const struct quanti
 }
 
 /* A key that one container leaves out is not bounded for the pod. */
-static void drop_partial(struct quantities *sum, const struct core_pod *pod, bool limits)
+static void drop_partial(struct quantity_map *sum, const struct core_pod *pod, bool limits)
 {
     size_t n = 0;
 
@@ -276,7 +269,7 @@ static void drop_partial(struct quantities *sum, const struct core_pod *pod, boo
     sum->n = n;
 }
 
-static void max_into(struct arena *a, struct quantities *to, const struct quantities *from)
+static void max_into(struct arena *a, struct quantity_map *to, const struct quantity_map *from)
 {
     for (size_t i = 0; i < from->n; i++) {
         struct quantity *q = (struct quantity *)(uintptr_t)find(to, from->v[i].key);
@@ -290,7 +283,7 @@ static void max_into(struct arena *a, struct quantities *to, const struct quanti
 
 static void check_pod(struct checking *c, const struct core_limit_range_item *item)
 {
-    struct quantities requests = {0}, limits = {0};
+    struct quantity_map requests = {0}, limits = {0};
 
     for (size_t i = 0; i < c->pod->spec.containers.n; i++) {
         const struct core_resource_requirements *r = &c->pod->spec.containers.v[i].resources;

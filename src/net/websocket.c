@@ -75,6 +75,11 @@ static void send_close(struct websocket *w, int code)
     w->close_sent = true;
 }
 
+void websocket_pause(struct websocket *w, bool pause)
+{
+    conn_pause(w->conn, pause);
+}
+
 void websocket_close(struct websocket *w, int code)
 {
     if (w->close_sent)

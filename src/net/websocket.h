@@ -23,6 +23,8 @@ struct websocket *websocket_accept(struct http_exchange *x, struct str protocol,
                                    const struct websocket_handler *h);
 /** Queues a message. False when more than 1 MiB waits: stop until on_drain (it is queued all the same). */
 bool websocket_send(struct websocket *w, struct str data, bool binary);
+/** Stops (true) or resumes reading: back-pressure. What has been read already is still delivered. */
+void websocket_pause(struct websocket *w, bool pause);
 /** Sends close with @code, then ends; on_closed follows. Idempotent. */
 void websocket_close(struct websocket *w, int code);
 /** Opens as a client: @on_open(@rq's arg, w or NULL, http status or 0, protocol, err) exactly once,
