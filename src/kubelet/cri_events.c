@@ -34,6 +34,12 @@ static int64_t timestamp_ns(const Timestamp *t)
     return ns;
 }
 
+/* The id of a container's own process is the container's. */
+static struct str exec_id(const char *container_id, const char *id)
+{
+    return strcmp(container_id, id) == 0 ? STR("") : str_from(id);
+}
+
 static bool decode_exit(struct arena *a, struct str bytes, struct cri_event *e)
 {
     const Containerd__Services__Events__V1__TaskExit *m =
@@ -41,8 +47,9 @@ static bool decode_exit(struct arena *a, struct str bytes, struct cri_event *e)
 
     if (!m)
         return false;
-    *e = (struct cri_event){CRI_EVENT_EXITED, str_from(m->container_id), str_from(m->id),
-                            m->pid, m->exit_status, timestamp_ns(m->exited_at)};
+    *e = (struct cri_event){CRI_EVENT_EXITED, str_from(m->container_id),
+                            exec_id(m->container_id, m->id), m->pid, m->exit_status,
+                            timestamp_ns(m->exited_at)};
     return true;
 }
 
@@ -53,8 +60,9 @@ static bool decode_delete(struct arena *a, struct str bytes, struct cri_event *e
 
     if (!m)
         return false;
-    *e = (struct cri_event){CRI_EVENT_DELETED, str_from(m->container_id), str_from(m->id),
-                            m->pid, m->exit_status, timestamp_ns(m->exited_at)};
+    *e = (struct cri_event){CRI_EVENT_DELETED, str_from(m->container_id),
+                            exec_id(m->container_id, m->id), m->pid, m->exit_status,
+                            timestamp_ns(m->exited_at)};
     return true;
 }
 

@@ -86,11 +86,15 @@ static void handle_subscribe(struct fake_call *c)
     fake_message(c, "\xff\xff\xff", 3); /* what cannot be read is passed over */
     event(c, "containerd.events.ContainerUpdate", &started.base);
     exit.container_id = (char[]){"c1"};
+    exit.id = (char[]){"c1"};
     exit.exit_status = 137;
     at.seconds = 3;
     at.nanos = 5;
     exit.exited_at = &at;
     event(c, "types.containerd.io/containerd.events.TaskExit", &exit.base);
+    exit.id = (char[]){"e1"};
+    exit.exited_at = NULL;
+    event(c, "containerd.events.TaskExit", &exit.base);
     oom.container_id = (char[]){"c2"};
     event(c, "containerd.events.TaskOOM", &oom.base);
 }
@@ -295,8 +299,10 @@ static void test_events_are_decoded_and_subscribed_anew(void **state)
     f.cri = cri_free(f.cri); /* the server takes one connection at a time */
     loop_run(f.loop);
     assert_str_equal(buf_view(&s.log),
-                     "1 c1 '' 42 0 0\n2 c1 '' 0 137 3000000005\n4 c2 '' 0 0 0\n"
-                     "1 c1 '' 42 0 0\n2 c1 '' 0 137 3000000005\n4 c2 '' 0 0 0\n");
+                     "1 c1 '' 42 0 0\n2 c1 '' 0 137 3000000005\n"
+                     "2 c1 'e1' 0 137 0\n4 c2 '' 0 0 0\n"
+                     "1 c1 '' 42 0 0\n2 c1 '' 0 137 3000000005\n"
+                     "2 c1 'e1' 0 137 0\n4 c2 '' 0 0 0\n");
     assert_int_equal(s.n_subscribed, 2);
     assert_int_equal(f.n_subscriptions, 2);
     assert_null(s.events);

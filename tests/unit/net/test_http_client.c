@@ -184,8 +184,8 @@ static void test_response_in_pieces_of_one_byte(void **state)
 
 static void test_body_until_the_end_of_the_connection(void **state)
 {
-    static const struct fake_step steps[] = {{"HTTP/1.1 200 OK\r\n\r\nuntil the end", .close = true},
-                                             {OK_5}};
+    static const struct fake_step steps[] = {
+        {"HTTP/1.1 200 OK\r\n\r\nuntil the end", .close = true}, {OK_5}};
     struct fix f;
     auto_result a = {0}, b = {0};
 
@@ -253,8 +253,8 @@ static void test_broken_answers_fail(void **state)
 
 static void test_bytes_behind_an_answer_end_the_connection(void **state)
 {
-    static const struct fake_step steps[] = {{OK_5 "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"},
-                                             {OK_5}};
+    static const struct fake_step steps[] = {
+        {OK_5 "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"}, {OK_5}};
     struct fix f;
     auto_result a = {0}, b = {0};
 
