@@ -99,8 +99,6 @@ static int shape_error(const struct request *rq)
                       rq->verb == VERB_DELETECOLLECTION;
     bool is_namespace = rq->res == &res_core_namespaces;
 
-    if (rq->verb == VERB__N)
-        return 405;
     if (!namespaced && rq->ns.len && !is_namespace)
         return 404;
     if (namespaced && str_empty(rq->ns)) {
@@ -123,7 +121,7 @@ static enum stage_result serve_subresource(struct request *rq)
 
     if (!rq->subres)
         return status_fail_unrouted(rq, 404);
-    if (rq->verb >= VERB__N || !(rq->subres->verbs & VERB_BIT(rq->verb)))
+    if (!(rq->subres->verbs & VERB_BIT(rq->verb)))
         return status_fail_unrouted(rq, 405);
     h = handler_find(subresource_handlers, rq->res, rq->sub);
     if (h)

@@ -142,7 +142,9 @@ static void route_resource(struct request *rq, struct parts *p)
         rq->verb = VERB_WATCH;
     else if (str_empty(rq->name))
         collection_verb(rq);
-    rq->verb_name = rq->verb == VERB__N ? STR("") : str_from(verb_names[rq->verb]);
+    if (rq->verb == VERB__N)
+        return; /* no later stage sees it */
+    rq->verb_name = str_from(verb_names[rq->verb]);
     rq->res = api_find(rq->api_group, rq->api_version, rq->plural);
     if (rq->res && rq->sub.len)
         rq->subres = resource_subresource(rq->res, rq->sub);
@@ -181,5 +183,7 @@ enum stage_result stage_route(struct request *rq)
     if (!split_path(rq->path, p))
         return request_failf(rq, ERR_BAD_REQUEST, "the request path has too many parts");
     route_path(rq, p);
+    if (rq->is_resource && rq->verb == VERB__N)
+        return status_fail_unrouted(rq, 405);
     return STAGE_NEXT;
 }

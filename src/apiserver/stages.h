@@ -20,8 +20,8 @@
 #include "apiserver/apiserver_internal.h"
 
 /* route.c */
-/** method, path, params, and for resources verb .. subres. Also the target's validity (400). An
- *  unknown resource is no error here: res stays NULL, and dispatch answers once authorized. */
+/** method, path, params, and for resources verb .. subres. Also the target's validity (400), and
+ *  methods that no resource has (405): rq->verb is a verb in all later stages. An unknown resource is no error here: res stays NULL, and dispatch answers once authorized. */
 enum stage_result stage_route(struct request *rq);
 
 /* authenticate.c */
