@@ -50,7 +50,8 @@ int continue_decode(struct str text, struct arena *a, struct continue_token *ret
     ret_t->revision = doc_path_int(&doc, "rv", 0);
     if (ret_t->revision == 0)
         return err_new(err, ERR_BAD_REQUEST,
-                       INVALID "incorrect encoded start resourceVersion (version " TOKEN_VERSION ")");
+                       INVALID "incorrect encoded start resourceVersion (version " TOKEN_VERSION
+                               ")");
     start = doc_path_str(&doc, "start");
     if (start.len == 0)
         return err_new(err, ERR_BAD_REQUEST,

@@ -20,9 +20,9 @@ void documents_free(struct apiserver *as);                  /** Main loop's thre
 /** A reference to the document @key if it is kept, else NULL. */
 struct document *document_find(struct apiserver *as, struct str key);
 struct document *document_unref(struct document *d); /** NULL is a no-op; returns NULL. */
-/** Makes the document @key with @make on the worker pool and keeps it; then @then runs, with it or with
- *  NULL (make returned false) in *rq->state: a struct document *, whose reference is @then's to drop.
- *  Returns STAGE_WAIT. On the request's loop. */
+/** Makes the document @key with @make on the worker pool and keeps it; then @then runs, with it or
+ *  with NULL (make returned false) in *rq->state: a struct document *, whose reference is @then's
+ *  to drop. Returns STAGE_WAIT. On the request's loop. */
 enum stage_result document_make(struct request *rq, struct str key,
                                 bool (*make)(struct apiserver *as, struct str key,
                                              struct buf *out),

@@ -1,5 +1,5 @@
-/* filters.h - what a response body passes on its way out: indentation and gzip, both pulled chunk by
- * chunk, so that a body of any size needs no buffer of its own. Internal to apiserver/.
+/* filters.h - what a response body passes on its way out: indentation and gzip, both pulled chunk
+ * by chunk, so that a body of any size needs no buffer of its own. Internal to apiserver/.
  * Layer: apiserver. Threads: the request's loop. */
 #pragma once
 #include "base/buf.h"

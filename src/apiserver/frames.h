@@ -71,7 +71,7 @@ struct str view_pb_tail(void);
 /** How many bytes view_item() gives in protobuf. */
 size_t view_pb_item_len(struct view *v, struct object *o);
 
-/** The JSON text of member @name of the object @json (valid, compact or not), or STR_NULL. A view. */
+/** The JSON text of member @name of the object @json (valid, compact or not), or STR_NULL. */
 struct str json_member(struct str json, const char *name);
 /** Appends the YAML form of the JSON @text, which is valid. */
 void frame_yaml(struct str text, struct buf *out);

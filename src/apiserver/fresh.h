@@ -1,5 +1,5 @@
-/* fresh.h - reads at a revision that this server has not seen yet: wait a little for it, then give up.
- * Internal to apiserver/. Layer: apiserver. Threads: the request's loop. */
+/* fresh.h - reads at a revision that this server has not seen yet: wait a little for it, then give
+ * up. Internal to apiserver/. Layer: apiserver. Threads: the request's loop. */
 #pragma once
 #include "apiserver/stages.h"
 

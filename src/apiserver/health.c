@@ -1,4 +1,4 @@
-/* health.c - /livez, /readyz, /healthz: each a list of checks, answered as a whole or one by one. */
+/* health.c - /livez, /readyz, /healthz: each a list of checks, answered as a whole or singly. */
 #include "apiserver/stages.h"
 
 enum { IN_LIVEZ = 1, IN_READYZ = 2, IN_HEALTHZ = 4, IN_ALL = 7, EXCLUDES_MAX = 64 };

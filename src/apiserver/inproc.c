@@ -1,8 +1,8 @@
 /* inproc.c - calls into the pipeline from other loops of the process: carried over, run as that
  * user from authorization on, and answered with shared records.
  *
- * Between the two loops goes one struct, `carrier`: it is the call's `priv` on the caller's side and
- * outlives the call, so that a cancel and an answer that cross each other on their way are
+ * Between the two loops goes one struct, `carrier`: it is the call's `priv` on the caller's side
+ * and outlives the call, so that a cancel and an answer that cross each other on their way are
  * harmless. Members are the main API loop's, but for those marked otherwise.
  */
 #include "apiserver/inproc_internal.h"

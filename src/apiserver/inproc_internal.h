@@ -1,8 +1,8 @@
 /* inproc_internal.h - how answers and watch events reach a call in the process. Internal to
  * apiserver/.
  *
- * Each inproc_answer_*() marks the request answered, and posts on_done to the caller's loop; only the
- * first answer of a request counts.
+ * Each inproc_answer_*() marks the request answered, and posts on_done to the caller's loop; only
+ * the first answer of a request counts.
  *
  * Layer: apiserver. Threads: the main API loop.
  */

@@ -1,8 +1,8 @@
 /* list.c - all objects that a request means, from one snapshot, written while the peer reads them.
  *
  * Which snapshot is read follows the table of resourceVersion and resourceVersionMatch
- * (https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-get-and-list). A chunk of a
- * list is counted before its first byte leaves, since the token stands in front of the items.
+ * (https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-get-and-list).
+ * A chunk of a list is counted before its first byte leaves, since the token stands in front of the items.
  */
 #include "apiserver/continue_token.h"
 #include "apiserver/filters.h"
@@ -12,6 +12,7 @@
 #include "apiserver/respond.h"
 #include "apiserver/select.h"
 
+enum { PB_TURN_ITEMS = 256 };
 struct listing { /* what is read, and where it stands; {0} before listing_open() */
     struct request *rq;
     struct snapshot *snap;
@@ -206,20 +207,55 @@ static void list_close(void *arg)
     free(s);
 }
 
-/* Protobuf says its length first. */
-static void measure_pb(struct list_source *s)
+/* Protobuf says its length first: all items are measured before the first byte leaves, which
+ * encodes those that nobody asked for before. In turns, since other requests wait for the loop. */
+struct pb_measure {
+    struct list_source *source;
+    struct listing ahead;
+    size_t len;
+};
+
+static enum stage_result measure_pb(struct request *rq);
+
+static void on_turn(void *arg)
 {
-    struct listing ahead = s->list;
-    struct object *o;
-    size_t len = 0;
+    struct request *rq = arg;
+    struct pb_measure *m = rq->state;
 
-    while ((o = listing_next(&ahead))) {
-        struct object *shown = object_as(o, s->view.res);
+    if (rq->finished) /* out of time, or nobody there: it is not run again */
+        list_close(m->source);
+    request_resume(rq, measure_pb);
+}
 
-        len += view_pb_item_len(&s->view, shown);
+static enum stage_result measure_pb(struct request *rq)
+{
+    struct pb_measure *m = rq->state;
+    struct list_source *s = m->source;
+
+    for (int i = 0; i < PB_TURN_ITEMS; i++) {
+        struct object *o = listing_next(&m->ahead), *shown;
+
+        if (!o) {
+            view_pb_head(&s->view, &s->list.meta, m->len, &s->scratch);
+            return respond_stream(rq, view_content_type(&s->view, false),
+                                  (struct http_source){list_read, list_close, s});
+        }
+        shown = object_as(o, s->view.res);
+        m->len += view_pb_item_len(&s->view, shown);
         (void)object_unref(shown);
     }
-    view_pb_head(&s->view, &s->list.meta, len, &s->scratch);
+    loop_post(rq->loop, on_turn, rq);
+    return STAGE_WAIT;
+}
+
+static enum stage_result answer_pb(struct request *rq, struct list_source *s)
+{
+    struct pb_measure *m = arena_new(rq->arena, struct pb_measure);
+
+    m->source = s;
+    m->ahead = s->list;
+    rq->state = m;
+    return measure_pb(rq);
 }
 
 static enum stage_result answer(struct request *rq, struct listing *l)
@@ -235,7 +271,7 @@ static enum stage_result answer(struct request *rq, struct listing *l)
     view_init(&s->view, rq);
     type = view_content_type(&s->view, false);
     if (s->view.media == MEDIA_PROTOBUF)
-        measure_pb(s);
+        return answer_pb(rq, s);
     if (s->view.media == MEDIA_YAML) {
         ok = source_drain(src, &json);
         assert(ok); /* a list does not wait */

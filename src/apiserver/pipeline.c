@@ -374,6 +374,15 @@ static long on_source_read(void *arg, char *p, size_t cap)
     return l->source.read(l->source.arg, p, cap);
 }
 
+static bool has_header(const struct request *rq, const char *name)
+{
+    for (size_t i = 0; i < rq->headers.n; i++) {
+        if (str_ieq(rq->headers.v[i].name, str_from(name)))
+            return true;
+    }
+    return false;
+}
+
 static struct http_header *answer_headers(struct request *rq, size_t *ret_n)
 {
     size_t n_warnings = rq->warnings.n, n = 0;
@@ -387,7 +396,8 @@ static struct http_header *answer_headers(struct request *rq, size_t *ret_n)
         audit_id = str_from(uuid);
     }
     h[n++] = (struct http_header){STR("Audit-Id"), audit_id};
-    h[n++] = (struct http_header){STR("Cache-Control"), STR("no-cache, private")};
+    if (!has_header(rq, "Cache-Control"))
+        h[n++] = (struct http_header){STR("Cache-Control"), STR("no-cache, private")};
     n += warning_headers(rq, h + n);
     for (size_t i = 0; i < rq->headers.n; i++)
         h[n++] = rq->headers.v[i];

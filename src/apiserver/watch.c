@@ -3,6 +3,7 @@
 #include "apiserver/fresh.h"
 #include "apiserver/inproc_internal.h"
 #include "apiserver/watcher.h"
+#include "net/websocket.h"
 
 struct watch_stream { /* in the request's arena; the request lives until it is closed */
     struct request *rq;
@@ -119,5 +120,7 @@ enum stage_result stage_watch(struct request *rq)
         if (r != STAGE_NEXT)
             return r;
     }
-    return rq->inproc ? inproc_watch(rq) : watch_http(rq);
+    if (rq->inproc)
+        return inproc_watch(rq);
+    return websocket_requested(rq->head) ? watch_websocket(rq) : watch_http(rq);
 }

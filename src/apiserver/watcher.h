@@ -1,5 +1,5 @@
-/* watcher.h - one watch: the state at its start, then what changes, as its selectors see it; and the
- * hub that wakes all watches of a loop with one subscription per resource. Internal to apiserver/.
+/* watcher.h - one watch: the state at its start, then what changes, as its selectors see it; and
+ * the hub that wakes all watches of a loop with one subscription per resource. Internal to apiserver/.
  *
  * A watcher is a cursor into the journal of its resource and holds no events. Its owner pulls items
  * with watcher_next() until there are none, and goes on when on_wake is called.
@@ -41,8 +41,8 @@ struct watcher;
 /** Opens a watch on @loop. ERR_EXPIRED "too old resource version: N (M)". */
 MUST_USE int watcher_new(struct apiserver *as, struct loop *loop, const struct watcher_opts *opts,
                          struct watcher **ret_w, struct err *err);
-/** 1 with the next item; 0: none yet, on_wake will be called; ERR_EXPIRED: too slow; ERR_EOF: its time
- *  is over. */
+/** 1 with the next item; 0: none yet, on_wake will be called; ERR_EXPIRED: too slow; ERR_EOF: its
+ *  time is over. */
 MUST_USE int watcher_next(struct watcher *w, struct watch_item *ret_item, struct err *err);
 /** Ends it. NULL is a no-op; returns NULL. */
 struct watcher *watcher_free(struct watcher *w);
@@ -53,6 +53,9 @@ void watcher_stop(struct watcher *w);
  *  process. */
 MUST_USE int watcher_for_request(struct request *rq, void (*on_wake)(void *arg), void *arg,
                                  struct watcher **ret_w, struct err *err);
+
+/** stage_watch() for a client that asks for a WebSocket; watch_websocket.c. */
+enum stage_result watch_websocket(struct request *rq);
 
 struct watch_hubs; /* one hub a loop */
 int watch_hubs_start(struct apiserver *as, struct err *err); /** A part of the server. */

@@ -2,6 +2,7 @@
 #include "read_rig.h"
 #include "apiserver/documents.h"
 #include "apiserver/watcher.h"
+#include "net/websocket.h"
 #include "schema/typed.h"
 
 /* ---- what this server has, and what it lacks ---- */
@@ -105,6 +106,56 @@ static void close_source(struct http_exchange *x)
     x->source.close(x->source.arg);
 }
 
+/* ---- a WebSocket that takes everything at once ---- */
+
+struct websocket {
+    struct http_exchange *x;
+    struct websocket_handler h;
+};
+
+bool websocket_requested(const struct http_request *rq)
+{
+    return rq && str_eqz(http_header_find(rq, "upgrade"), "websocket");
+}
+
+struct websocket *websocket_accept(struct http_exchange *x, struct str protocol,
+                                   const struct websocket_handler *h)
+{
+    struct websocket *ws = xnew(struct websocket);
+
+    assert_int_equal(protocol.len, 0);
+    start_answer(x, 101, NULL);
+    ws->x = x;
+    ws->h = *h;
+    x->ws = ws;
+    return ws;
+}
+
+bool websocket_send(struct websocket *ws, struct str data, bool binary)
+{
+    for (size_t i = 0; binary && i < data.len; i++)
+        buf_printf(&ws->x->body, "%02x", (unsigned)(unsigned char)data.p[i]);
+    if (!binary)
+        buf_str(&ws->x->body, data);
+    return true;
+}
+
+static void ws_gone(void *arg)
+{
+    struct websocket *ws = arg;
+
+    ws->x->ws = NULL;
+    ws->x->ended = true;
+    ws->h.on_closed(ws->h.arg);
+    free(ws);
+}
+
+void websocket_close(struct websocket *ws, int code)
+{
+    assert_int_equal(code, 1000);
+    loop_post(ws->x->rig->loop, ws_gone, ws);
+}
+
 const char *rig_pull(struct http_exchange *x)
 {
     size_t cap = x->step ? x->step : 65536;
@@ -142,6 +193,8 @@ void rig_close(struct http_exchange *x)
     if (x->on_abort)
         x->on_abort(x->abort_arg);
     close_source(x);
+    if (x->ws)
+        loop_post(x->rig->loop, ws_gone, x->ws);
     sim_run_for(x->rig->sim, 10);
     free(x->type);
     buf_deinit(&x->headers);

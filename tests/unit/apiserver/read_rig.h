@@ -22,6 +22,7 @@ struct http_exchange { /* one request and its answer */
     struct http_source source;
     bool has_source, waiting, ended, resumed;
     size_t step;         /* bytes a read may give; 0: 64 KiB */
+    struct websocket *ws; /* accepted; messages go to body, binary ones in hex */
     void (*on_abort)(void *arg);
     void *abort_arg;
 };

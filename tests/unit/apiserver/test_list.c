@@ -357,6 +357,26 @@ static void test_peer_gone_amid(void **state)
     assert_int_equal(atomic_load(&r->as->n_live), 0);
 }
 
+static void test_protobuf_in_turns(void **state)
+{
+    static const char *const accept[] = {"accept", "application/vnd.kubernetes.protobuf", NULL};
+    struct core_config_map_list list = {0};
+    struct http_exchange *x;
+    struct pb_envelope env;
+    auto_arena a = {0};
+    struct err err = {0};
+
+    (void)state;
+    put_many(1000);
+    x = rig_get(r, NS1, accept);
+    (void)rig_pull(x);
+    assert_ok(pb_envelope_open(buf_view(&x->body), &env, &err), &err);
+    assert_ok(typed_from_pb(&type_core_config_map_list, env.raw, &a, &list, &err), &err);
+    assert_int_equal(list.items.n, 1000);
+    assert_str_equal(list.items.v[999].metadata.name, "cm-00999");
+    rig_close(x);
+}
+
 static void test_selector_without_match_is_fast(void **state)
 {
     const struct clock *c = clock_real();
@@ -397,6 +417,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_protobuf, setup_three, teardown),
         cmocka_unit_test_setup_teardown(test_gzip, setup, teardown),
         cmocka_unit_test_setup_teardown(test_peer_gone_amid, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_protobuf_in_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(test_selector_without_match_is_fast, setup, teardown),
     };
 

@@ -328,6 +328,36 @@ static void test_server_stops(void **state)
     rig_close(x);
 }
 
+static void test_websocket(void **state)
+{
+    static const char *const json[] = {"upgrade", "websocket", NULL};
+    static const char *const pb[] = {"upgrade", "websocket", "accept",
+                                     "application/vnd.kubernetes.protobuf", NULL};
+    struct http_exchange *x;
+
+    (void)state;
+    put("a", "ns1", NULL);
+    x = rig_get(r, WATCH "&timeoutSeconds=5", json);
+    assert_int_equal(x->status, 101);
+    assert_string_equal(rig_pull(x), EVENT("ADDED", META("a", "2")));
+    drop("a");
+    sim_run_for(r->sim, 1); /* pushed, not pulled */
+    assert_string_equal(rig_pull(x), EVENT("ADDED", META("a", "2")) EVENT("DELETED", META("a", "3")));
+    (void)rig_more(x, 6000);
+    assert_true(x->ended);
+    rig_close(x);
+    put("b", "ns1", NULL);
+    x = rig_get(r, WATCH, pb); /* the message itself: type = ADDED, object = ... k8s NUL ... */
+    assert_memory_equal(rig_pull(x), "0a0541444445441", 15);
+    assert_non_null(strstr(rig_pull(x), "6b387300"));
+    rig_close(x); /* the peer closes */
+    x = rig_get(r, WATCH, json);
+    pipeline_stop(r->as);
+    (void)rig_more(x, 10);
+    assert_true(x->ended);
+    rig_close(x);
+}
+
 static void test_bad_options(void **state)
 {
     struct http_exchange *x;
@@ -356,6 +386,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_protobuf, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_watchers_share_a_feed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_server_stops, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_websocket, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_options, setup, teardown),
     };
 
