@@ -28,7 +28,7 @@ enum admission_op admission_op_of(const struct request *rq)
     switch (rq->verb) {
     case VERB_UPDATE:
     case VERB_PATCH:
-        return ADMIT_UPDATE;
+        return rq->old ? ADMIT_UPDATE : ADMIT_CREATE; /* a PUT may create */
     case VERB_DELETE:
     case VERB_DELETECOLLECTION:
         return ADMIT_DELETE;
