@@ -9,22 +9,23 @@
 struct apiserver;
 struct jwt_key;
 struct apiserver_opts {
-    struct store *store;            /* borrowed */
-    struct loop *loop;              /* the main API loop: in-process calls and post-start work run here */
-    const char *advertise_address;  /* of the kubernetes Endpoints; "192.168.1.5" */
+    struct store *store; /* borrowed */
+    struct loop *loop;   /* the main API loop: in-process calls and post-start work run here */
+    const char *advertise_address; /* of the kubernetes Endpoints; "192.168.1.5" */
     uint16_t secure_port;
-    const char *service_cidr;       /* "10.96.0.0/16" */
+    const char *service_cidr;              /* "10.96.0.0/16" */
     uint16_t node_port_min, node_port_max; /* 0: 30000, 32767 */
-    struct jwt_key *token_key;      /* signs service account tokens; borrowed */
-    const char *token_issuer;       /* "https://kubernetes.default.svc.cluster.local" */
-    struct str ca_pem;              /* cluster CA: published in kube-root-ca.crt */
-    struct str static_tokens;       /* content of --token-auth-file, may be empty */
+    struct jwt_key *token_key;             /* signs service account tokens; borrowed */
+    const char *token_issuer;              /* "https://kubernetes.default.svc.cluster.local" */
+    struct str ca_pem;                     /* cluster CA: published in kube-root-ca.crt */
+    struct str static_tokens;              /* content of --token-auth-file, may be empty */
     bool anonymous_auth;
     struct tls_context *kubelet_client_tls; /* for logs and exec; borrowed, may be NULL */
-    uint32_t request_timeout_ms;    /* 0: 60000 */
-    uint32_t inflight_max;          /* 0: 400; mutating: half */
+    uint32_t request_timeout_ms;            /* 0: 60000 */
+    uint32_t inflight_max;                  /* 0: 400; mutating: half */
 };
-/** Builds the server; bootstrap objects (namespaces, RBAC, services...) are written once the loop runs. */
+/** Builds the server; bootstrap objects (namespaces, RBAC, services...) are written once the loop
+ * runs. */
 MUST_USE int apiserver_new(const struct apiserver_opts *opts, struct apiserver **ret_as,
                            struct err *err);
 /** Handler for http_server_opts: any loop may own the listening server. */
@@ -33,4 +34,5 @@ struct http_handler apiserver_handler(struct apiserver *as);
 bool apiserver_ready(const struct apiserver *as);
 /** Refuses new requests, ends watches, then @on_stopped on the main loop. */
 void apiserver_stop(struct apiserver *as, void (*on_stopped)(void *arg), void *arg);
-struct apiserver *apiserver_free(struct apiserver *as); /** After on_stopped. NULL is a no-op; returns NULL. */
+/** After on_stopped. NULL is a no-op; returns NULL. */
+struct apiserver *apiserver_free(struct apiserver *as);

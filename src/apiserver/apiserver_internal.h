@@ -14,16 +14,15 @@
 #include <stdatomic.h>
 
 enum {
-    SHARDS_MAX = 64,               /* loops that serve requests */
-    REQUEST_TIMEOUT_MS = 60000,    /* default */
-    INFLIGHT_MAX = 400,            /* default; requests that change something: half of it */
-    WRITE_ATTEMPTS_MAX = 5,        /* patches and unconditional updates after a conflict */
-    NAME_ATTEMPTS_MAX = 8,         /* names made from generateName */
-    WARNINGS_MAX = 100,            /* of one request */
-    WARNING_RUNES_MAX = 4096,      /* all warnings of one answer */
-    WARNING_RUNES_EACH = 256,      /* of one, once all of them are too long */
-    BODY_MAX = 3 * 1024 * 1024,    /* of a request */
-    STORED_MAX = 3 * 512 * 1024,   /* of a stored object */
+    SHARDS_MAX = 64,             /* loops that serve requests */
+    REQUEST_TIMEOUT_MS = 60000,  /* default */
+    INFLIGHT_MAX = 400,          /* default; requests that change something: half of it */
+    WRITE_ATTEMPTS_MAX = 5,      /* patches and unconditional updates after a conflict */
+    NAME_ATTEMPTS_MAX = 8,       /* names made from generateName */
+    WARNINGS_MAX = 100,          /* of one request */
+    WARNING_RUNES_MAX = 4096,    /* all warnings of one answer */
+    WARNING_RUNES_EACH = 256,    /* of one, once all of them are too long */
+    STORED_MAX = 3 * 512 * 1024, /* of a stored object */
 };
 
 struct rbac;          /* authorize.c */
@@ -56,11 +55,11 @@ struct apiserver {
 
     struct shard *shards[SHARDS_MAX]; /* n_shards of them are published */
     atomic_uint n_shards;
-    struct mutex *shards_lock;        /* held to add one: loops appear in any order */
-    atomic_uint reading, writing;     /* short requests in flight */
-    atomic_uint n_live;               /* requests not yet freed, on all loops */
-    atomic_bool ready;                /* set by bootstrap.c when all that must exist does */
-    atomic_bool stopping;             /* new requests are refused, watches end */
+    struct mutex *shards_lock;    /* held to add one: loops appear in any order */
+    atomic_uint reading, writing; /* short requests in flight */
+    atomic_uint n_live;           /* requests not yet freed, on all loops */
+    atomic_bool ready;            /* set by bootstrap.c when all that must exist does */
+    atomic_bool stopping;         /* new requests are refused, watches end */
     struct timer stop_poll;
     uint32_t stop_waited_ms;
     void (*on_stopped)(void *arg);
@@ -90,11 +89,13 @@ extern const struct apiserver_part apiserver_parts[];
 struct request *request_new(struct apiserver *as, struct loop *loop);
 /** Runs @rq from authorization on, as calls in the process do. On its loop; may end and free it. */
 void request_start_inproc(struct request *rq);
-/** Starts (or with 0 stops) the deadline of @rq; when it passes, the request is answered with 504. */
+/** Starts (or with 0 stops) the deadline of @rq; when it passes, the request is answered with
+ *  504. */
 void request_deadline(struct request *rq, uint32_t after_ms);
 /** Keeps @o (takes over the caller's reference) until @rq is freed; returns @o. NULL is a no-op. */
 struct object *request_keep(struct request *rq, struct object *o);
-/** True for watches, proxies, log, exec, attach and port-forward: no deadline, not counted in flight. */
+/** True for watches, proxies, log, exec, attach and port-forward: no deadline, not counted in
+ * flight. */
 bool request_long_running(const struct request *rq);
 
 /* How an HTTP answer leaves: with the headers that every answer carries (Audit-Id, Cache-Control,
@@ -104,9 +105,10 @@ bool request_long_running(const struct request *rq);
  * peer gone). */
 /** Sends @body (copied), with Content-Type @type (NULL: none). */
 void request_send(struct request *rq, int status, const char *type, struct str body);
-/** Sends what @src gives; @length -1 when unknown. @src may use @rq and its arena until its close. */
+/** Sends what @src gives; @length -1 when unknown. @src may use @rq and its arena until its
+ *  close. */
 void request_send_source(struct request *rq, int status, const char *type, int64_t length,
                          struct http_source src);
-/** Marks a call in the process answered, or an exchange that connect.c is about to take over: nothing
- *  is sent for it, and rq->http is let go. */
+/** Marks a call in the process answered, or an exchange that connect.c is about to take over:
+ * nothing is sent for it, and rq->http is let go. */
 void request_mark_finished(struct request *rq, int status);

@@ -1,9 +1,9 @@
-/* commit.c - from a valid state to the store and back. The request's transaction has the object's own
- * write first, then what hooks added, all or none. */
+/* commit.c - from a valid state to the store and back. The request's transaction has the object's
+ * own write first, then what hooks added, all or none. */
 #include "apiserver/write.h"
 #include "schema/typed.h"
 
-#define MODIFIED                                                                       \
+#define MODIFIED                                                                                   \
     "the object has been modified; please apply your changes to the latest version and try again"
 
 void commit_add(struct request *rq, struct store_op op)

@@ -3,7 +3,7 @@
 #include "schema/typed.h"
 
 struct create {
-    bool generated;    /* the name is made by the server, and may be made anew */
+    bool generated; /* the name is made by the server, and may be made anew */
     unsigned attempts;
 };
 
@@ -20,7 +20,8 @@ void write_warnings(struct request *rq)
         s->warnings(rq->obj, rq->old_typed, put_warning, rq, rq->arena);
 }
 
-/* The status of a new object is not its maker's to say, but for nodes, which register themselves. */
+/* The status of a new object is not its maker's to say, but for nodes, which register themselves.
+ */
 static void prepare(struct request *rq)
 {
     const struct resource *res = rq->res;
@@ -70,9 +71,9 @@ static enum stage_result name_taken(struct request *rq)
     if (deleting) {
         struct meta_status st = {
             .status = STR("Failure"),
-            .message = str_printf(rq->arena, "object is being deleted: %.*s \"%.*s\" already exists",
-                                  STR_ARG(resource_qualified(rq->res, rq->arena)),
-                                  STR_ARG(m->name)),
+            .message =
+                str_printf(rq->arena, "object is being deleted: %.*s \"%.*s\" already exists",
+                           STR_ARG(resource_qualified(rq->res, rq->arena)), STR_ARG(m->name)),
             .reason = STR("AlreadyExists"),
             .code = 409};
 

@@ -1,5 +1,5 @@
-/* decode.c - from the bytes of a body to a struct of the type that the URL wants. Texts of errors are
- * those of upstream's decoder, which people search for.
+/* decode.c - from the bytes of a body to a struct of the type that the URL wants. Texts of errors
+ * are those of upstream's decoder, which people search for.
  */
 #include "apiserver/write.h"
 #include "codec/yaml.h"
@@ -51,8 +51,8 @@ static enum stage_result fail_kind(struct request *rq, const struct type *type,
                                    const struct kind *k, const char *why)
 {
     return request_failf(rq, ERR_BAD_REQUEST,
-                         "%.*s in version \"%.*s\" cannot be handled as a %s: %s",
-                         STR_ARG(k->kind), STR_ARG(k->version), type->name, why);
+                         "%.*s in version \"%.*s\" cannot be handled as a %s: %s", STR_ARG(k->kind),
+                         STR_ARG(k->version), type->name, why);
 }
 
 /* The name of upstream's internal package of a group: "core", "apps", "rbac". */
@@ -132,13 +132,14 @@ static enum stage_result take_kind(struct request *rq, const struct type *type,
     if (!bad)
         return check_kind(rq, type, k);
     if (bad[1] == '\0')
-        return fail_unrecognized(rq, type,
-                                 arena_printf(rq->arena,
-                                              "couldn't get version/kind; json parse error: json: "
-                                              "cannot unmarshal %s into Go value of type struct "
-                                              "{ APIVersion string \"json:\\\"apiVersion,omitempty"
-                                              "\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }",
-                                              doc_kind_name(doc)));
+        return fail_unrecognized(
+            rq, type,
+            arena_printf(rq->arena,
+                         "couldn't get version/kind; json parse error: json: "
+                         "cannot unmarshal %s into Go value of type struct "
+                         "{ APIVersion string \"json:\\\"apiVersion,omitempty"
+                         "\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }",
+                         doc_kind_name(doc)));
     return fail_unrecognized(rq, type,
                              arena_printf(rq->arena,
                                           "couldn't get version/kind; json parse error: json: "

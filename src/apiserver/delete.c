@@ -6,7 +6,7 @@
 
 enum { DELETE_ATTEMPTS_MAX = 64 };
 
-struct deleting { /* kept in rq->state */
+struct deleting {        /* kept in rq->state */
     stage_fn answer;     /* NULL: the usual one */
     bool removed;        /* gone, not only marked */
     bool ignore_missing; /* of a collection: somebody else was faster */
@@ -346,8 +346,8 @@ static void collect(struct request *rq, struct collection *c)
 static enum stage_result answer_collection(struct request *rq, struct collection *c)
 {
     const struct resource *res = rq->res;
-    const struct type *list_type = api_find_type(
-        str_from(res->group), str_from(res->version), str_printf(rq->arena, "%sList", res->kind));
+    const struct type *list_type = api_find_type(str_from(res->group), str_from(res->version),
+                                                 str_printf(rq->arena, "%sList", res->kind));
     const struct field *items = type_field(list_type, STR("items"));
     const struct field *meta = type_field(list_type, STR("metadata"));
     char *list = arena_alloc(rq->arena, list_type->size);
@@ -396,8 +396,7 @@ enum stage_result stage_deletecollection(struct request *rq)
 {
     struct collection *c = arena_new(rq->arena, struct collection);
 
-    c->item = (struct deleting){
-        .answer = on_item, .ignore_missing = true, .admit = true};
+    c->item = (struct deleting){.answer = on_item, .ignore_missing = true, .admit = true};
     collect(rq, c);
     return collection_run(rq, c);
 }

@@ -95,8 +95,8 @@ static enum stage_result check_segment(struct request *rq, const char *what, str
 static int shape_error(const struct request *rq)
 {
     bool namespaced = resource_namespaced(rq->res);
-    bool collection = rq->verb == VERB_LIST || rq->verb == VERB_WATCH ||
-                      rq->verb == VERB_DELETECOLLECTION;
+    bool collection =
+        rq->verb == VERB_LIST || rq->verb == VERB_WATCH || rq->verb == VERB_DELETECOLLECTION;
     bool is_namespace = rq->res == &res_core_namespaces;
 
     if (!namespaced && rq->ns.len && !is_namespace)

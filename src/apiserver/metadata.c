@@ -1,4 +1,5 @@
-/* metadata.c - what the server itself says in an object's metadata, and what nobody may say there. */
+/* metadata.c - what the server itself says in an object's metadata, and what nobody may say there.
+ */
 #include "apiserver/write.h"
 #include "schema/format.h"
 #include "schema/typed.h"
@@ -136,8 +137,7 @@ static void check_maps(const struct meta_object_meta *m, const struct path *root
     for (size_t i = 0; i < m->annotations.n; i++) {
         const struct string_pair *p = &m->annotations.v[i];
 
-        invalid(errs, &annotations, p->key,
-                format_qualified_name(lower_key(errs->arena, p->key)));
+        invalid(errs, &annotations, p->key, format_qualified_name(lower_key(errs->arena, p->key)));
         total += p->key.len + p->value.len;
     }
     if (total > ANNOTATIONS_MAX)
@@ -183,14 +183,13 @@ static void check_owners(const struct meta_object_meta *m, const struct path *ro
             continue;
         }
         for (size_t k = 0; k < m->owner_references.n; k++)
-            doc_append(errs->arena, &all,
-                       typed_to_doc(&type_meta_owner_reference, &m->owner_references.v[k],
-                                    errs->arena));
+            doc_append(
+                errs->arena, &all,
+                typed_to_doc(&type_meta_owner_reference, &m->owner_references.v[k], errs->arena));
         err_invalid(errs, &p, all,
                     "Only one reference can have Controller set to true. Found \"true\" in "
                     "references for %.*s/%.*s and %.*s/%.*s",
-                    STR_ARG(first->kind), STR_ARG(first->name), STR_ARG(o->kind),
-                    STR_ARG(o->name));
+                    STR_ARG(first->kind), STR_ARG(first->name), STR_ARG(o->kind), STR_ARG(o->name));
     }
 }
 
@@ -222,8 +221,7 @@ static void check_finalizers(const struct meta_object_meta *m, const struct path
     }
     if (list_has(&m->finalizers, STR("orphan")) &&
         list_has(&m->finalizers, STR("foregroundDeletion")))
-        err_invalid(errs, &p, all,
-                    "finalizer orphan and foregroundDeletion cannot be both set");
+        err_invalid(errs, &p, all, "finalizer orphan and foregroundDeletion cannot be both set");
 }
 
 static void check_new_finalizers(const struct meta_object_meta *m,

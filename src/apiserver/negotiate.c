@@ -20,12 +20,12 @@ static const struct offered {
     {"application", "yaml", MEDIA_YAML},
     {"application", "vnd.kubernetes.protobuf", MEDIA_PROTOBUF},
 };
-#define ALL_MEDIA "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+#define ALL_MEDIA    "application/json, application/yaml, application/vnd.kubernetes.protobuf"
 #define STREAM_MEDIA "application/json, application/vnd.kubernetes.protobuf"
-#define PATCH_MEDIA                                                                    \
-    "application/json-patch+json, application/merge-patch+json, "                      \
+#define PATCH_MEDIA                                                                                \
+    "application/json-patch+json, application/merge-patch+json, "                                  \
     "application/strategic-merge-patch+json"
-#define UNKNOWN_FORMAT                                                                 \
+#define UNKNOWN_FORMAT                                                                             \
     "the body of the request was in an unknown format - accepted media types include: "
 
 /* "0.8" as 800; what is no number counts as 1. */
@@ -120,8 +120,7 @@ static bool clause_transform(const struct clause *c, enum media media, enum tran
     *ret_form = AS_OBJECT;
     if (str_empty(as))
         return true;
-    if (!str_eqz(group, "meta.k8s.io") ||
-        !(str_eqz(version, "v1") || str_eqz(version, "v1beta1")))
+    if (!str_eqz(group, "meta.k8s.io") || !(str_eqz(version, "v1") || str_eqz(version, "v1beta1")))
         return false;
     if (str_eqz(as, "Table")) {
         *ret_form = AS_TABLE;
@@ -149,8 +148,7 @@ static bool choose(struct request *rq, struct str accept)
         for (size_t k = 0; k < ARRAY_LEN(offers); k++) {
             enum transform form;
 
-            if (!clause_offers(c, &offers[k]) ||
-                !clause_transform(c, offers[k].media, &form))
+            if (!clause_offers(c, &offers[k]) || !clause_transform(c, offers[k].media, &form))
                 continue;
             rq->out_media = offers[k].media;
             rq->as_form = form;

@@ -55,8 +55,9 @@ static void check_match_list(const struct request *rq, struct str match, struct 
         if (!str_eqz(match, "Exact") && !str_eqz(match, "NotOlderThan"))
             err_not_supported(errs, &p, match, values);
         if (str_eqz(match, "Exact") && str_eqz(rv, "0"))
-            err_forbidden(errs, &p, "resourceVersionMatch \"exact\" is forbidden for "
-                                    "resourceVersion \"0\"");
+            err_forbidden(errs, &p,
+                          "resourceVersionMatch \"exact\" is forbidden for "
+                          "resourceVersion \"0\"");
     }
     if (rq->list.send_initial_events >= 0)
         err_forbidden(errs, &initial, "sendInitialEvents is forbidden for list");
@@ -74,8 +75,9 @@ static void check_match_watch(const struct request *rq, struct str match, struct
     if (str_empty(match))
         return;
     if (rq->list.send_initial_events < 0)
-        err_forbidden(errs, &p, "resourceVersionMatch is forbidden for watch unless "
-                                "sendInitialEvents is provided");
+        err_forbidden(errs, &p,
+                      "resourceVersionMatch is forbidden for watch unless "
+                      "sendInitialEvents is provided");
     if (!not_older)
         err_not_supported(errs, &p, match, values);
     if (rq->list.continue_token.len)
@@ -144,8 +146,8 @@ static enum stage_result take_selectors(struct request *rq)
     if (selector_parse_labels(o->label_text, rq->arena, &o->labels, &err) < 0 ||
         selector_parse_fields(rq->res, o->field_text, rq->arena, &o->fields, &err) < 0)
         return request_fail(rq, &err);
-    if (rq->verb == VERB_WATCH && rq->name.len && !str_eq(selector_required(
-            &o->fields, STR("metadata.name")), rq->name))
+    if (rq->verb == VERB_WATCH && rq->name.len &&
+        !str_eq(selector_required(&o->fields, STR("metadata.name")), rq->name))
         return request_failf(rq, ERR_BAD_REQUEST,
                              "fieldSelector metadata.name doesn't match requested name");
     return STAGE_NEXT;
@@ -217,8 +219,8 @@ static void check_dry_run(const struct string_list *given, struct field_errors *
     if (good)
         return;
     json_write(&text, &list);
-    err_add(errs, FIELD_ERROR_NOT_SUPPORTED, &p,
-            "Unsupported value: %s: supported values: \"All\"", buf_cstr(&text));
+    err_add(errs, FIELD_ERROR_NOT_SUPPORTED, &p, "Unsupported value: %s: supported values: \"All\"",
+            buf_cstr(&text));
 }
 
 static struct string_list dry_run_params(struct request *rq)
@@ -420,8 +422,7 @@ static enum stage_result take_timeout(struct request *rq)
     if (str_empty(v) || request_long_running(rq))
         return STAGE_NEXT;
     if (duration_parse(v, &ns, &err) < 0)
-        return request_failf(rq, ERR_BAD_REQUEST,
-                             "invalid timeout specified in the request URL");
+        return request_failf(rq, ERR_BAD_REQUEST, "invalid timeout specified in the request URL");
     if (ns > 0 && ns / 1000000 < max_ms)
         request_deadline(rq, (uint32_t)MAX(ns / 1000000, 1));
     return STAGE_NEXT;

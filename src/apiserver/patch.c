@@ -1,6 +1,6 @@
 /* patch.c - PATCH: the stored object as a document, changed by the patch, is the new state. */
-#include "apiserver/write.h"
 #include "schema/patch.h"
+#include "apiserver/write.h"
 #include "schema/typed.h"
 
 static enum stage_result fail_patch(struct request *rq, const struct err *err)
@@ -50,8 +50,8 @@ static enum stage_result fail_result(struct request *rq, const struct doc *d, co
     struct path p = path_field(NULL, "patch");
     bool strategic = str_eqz(rq->patch_type, "application/strategic-merge-patch+json");
 
-    err_invalid(&errs, &p,
-                doc_string(json_to_str(rq->arena, strategic ? &rq->body_doc : d)), "%s", why);
+    err_invalid(&errs, &p, doc_string(json_to_str(rq->arena, strategic ? &rq->body_doc : d)), "%s",
+                why);
     return request_fail_invalid(rq, "", "", STR(""), &errs);
 }
 

@@ -1,5 +1,5 @@
-/* pipeline.c - the life of a request: it is linked to its loop's shard, runs through the stages, may
- * wait, is answered once, and is freed when nothing can touch it any more: no stage runs or
+/* pipeline.c - the life of a request: it is linked to its loop's shard, runs through the stages,
+ * may wait, is answered once, and is freed when nothing can touch it any more: no stage runs or
  * waits, and no source of a body is open.
  */
 #include "apiserver/pipeline.h"
@@ -202,7 +202,7 @@ void request_resume(struct request *rq, stage_fn stage)
 /* Tells a stage that waits, or a source, to come to its end. */
 static void cancel(struct live *l)
 {
-    void (*fn)(struct request *rq) = l->rq.on_cancel;
+    void (*fn)(struct request * rq) = l->rq.on_cancel;
 
     l->rq.on_cancel = NULL;
     if (fn)

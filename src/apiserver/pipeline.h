@@ -1,5 +1,5 @@
-/* pipeline.h - what pipeline.c keeps of a request beside struct request, for apiserver.c. Internal to
- * apiserver/. Layer: apiserver. Threads: the request's loop. */
+/* pipeline.h - what pipeline.c keeps of a request beside struct request, for apiserver.c. Internal
+ * to apiserver/. Layer: apiserver. Threads: the request's loop. */
 #pragma once
 #include "apiserver/stages.h"
 
@@ -17,9 +17,9 @@ struct live {
     const stage_fn *stages; /* NULL-terminated */
     size_t at;              /* the stage that runs or waits */
     bool running, waiting;
-    atomic_uint *counted; /* the in-flight counter that holds this request */
+    atomic_uint *counted;      /* the in-flight counter that holds this request */
     VEC(struct object *) kept; /* references of the request's life */
-    bool source_open;     /* the body is still being sent from source */
+    bool source_open;          /* the body is still being sent from source */
     struct http_source source;
 };
 struct shard { /* the requests of one loop */

@@ -75,8 +75,8 @@ static enum verb method_verb(struct str method)
     static const struct {
         const char *method;
         enum verb verb;
-    } verbs[] = {{"GET", VERB_GET},     {"HEAD", VERB_GET},    {"POST", VERB_CREATE},
-                 {"PUT", VERB_UPDATE},  {"PATCH", VERB_PATCH}, {"DELETE", VERB_DELETE}};
+    } verbs[] = {{"GET", VERB_GET},    {"HEAD", VERB_GET},    {"POST", VERB_CREATE},
+                 {"PUT", VERB_UPDATE}, {"PATCH", VERB_PATCH}, {"DELETE", VERB_DELETE}};
 
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
         if (str_eqz(method, verbs[i].method))

@@ -6,22 +6,23 @@
  *
  *     route, authenticate, inflight, authorize, negotiate, options, dispatch
  *
- * and of a call in the process: authorize, dispatch. A stage that waits calls request_resume(rq, fn)
- * later: fn takes the place of the stage that waited, so its STAGE_NEXT goes on behind that.
+ * and of a call in the process: authorize, dispatch. A stage that waits calls request_resume(rq,
+ * fn) later: fn takes the place of the stage that waited, so its STAGE_NEXT goes on behind that.
  *
- * While a stage waits it may set rq->on_cancel, called once on the request's loop when the peer went
- * away, the time ran out, or the server stops; the stage still has to resume (soon), and the answer
- * that it then gives goes nowhere. References held by callbacks are the callbacks' to drop.
+ * While a stage waits it may set rq->on_cancel, called once on the request's loop when the peer
+ * went away, the time ran out, or the server stops; the stage still has to resume (soon), and the
+ * answer that it then gives goes nowhere. References held by callbacks are the callbacks' to drop.
  *
- * Layer: apiserver. Threads: the request's loop.
- */
+ * Layer: apiserver. Threads: the request's
+ * loop. */
 #pragma once
 #include "apiserver/admission.h"
 #include "apiserver/apiserver_internal.h"
 
 /* route.c */
 /** method, path, params, and for resources verb .. subres. Also the target's validity (400), and
- *  methods that no resource has (405): rq->verb is a verb in all later stages. An unknown resource is no error here: res stays NULL, and dispatch answers once authorized. */
+ *  methods that no resource has (405): rq->verb is a verb in all later stages. An unknown resource
+ * is no error here: res stays NULL, and dispatch answers once authorized. */
 enum stage_result stage_route(struct request *rq);
 
 /* authenticate.c */
@@ -55,8 +56,8 @@ bool negotiate_gzip(const struct request *rq);
 /* options.c */
 /** list, write or del (as the verb wants) from the query; the deadline from timeout=. 400, 422. */
 enum stage_result stage_options(struct request *rq);
-/** Takes a DeleteOptions body (JSON, YAML or protobuf) into @rq->del and @rq->write.dry_run. Called by
- *  delete.c, and by sub_eviction.c with the struct that an Eviction carries. 400, 422. */
+/** Takes a DeleteOptions body (JSON, YAML or protobuf) into @rq->del and @rq->write.dry_run. Called
+ * by delete.c, and by sub_eviction.c with the struct that an Eviction carries. 400, 422. */
 enum stage_result options_take_delete_body(struct request *rq);
 struct meta_delete_options;
 /** As above from a struct already decoded; NULL gives nothing. */
@@ -93,10 +94,12 @@ struct subresource_handler {
     unsigned verbs; /* VERB_BIT()s */
     stage_fn fn;
 };
-/** Ended by a NULL plural. What is not in it (status, finalize, ephemeralcontainers, resize, approval)
- *  goes to get, update and patch like the object. "*" as plural stands for every resource. */
+/** Ended by a NULL plural. What is not in it (status, finalize, ephemeralcontainers, resize,
+ * approval) goes to get, update and patch like the object. "*" as plural stands for every
+ * resource. */
 extern const struct subresource_handler subresource_handlers[];
-/** Resources that are computed, never stored (reviews): their create. NULL plural ends; sub unused. */
+/** Resources that are computed, never stored (reviews): their create. NULL plural ends; sub
+ *  unused. */
 extern const struct subresource_handler ephemeral_handlers[];
 
 /* get.c, list.c, watch.c */
@@ -114,13 +117,13 @@ enum stage_result stage_deletecollection(struct request *rq); /** DELETE of what
 /* discovery.c, openapi.c, health.c, version.c, metrics.c: endpoints */
 enum stage_result stage_api_versions(struct request *rq);  /** /api, also aggregated. */
 enum stage_result stage_api_groups(struct request *rq);    /** /apis, also aggregated. */
-enum stage_result stage_api_resources(struct request *rq); /** /api/v1, /apis/<group>[/<version>]. */
+enum stage_result stage_api_resources(struct request *rq); /** /api/v1, /apis/<group>... */
 enum stage_result stage_root_paths(struct request *rq);    /** / */
 enum stage_result stage_openapi_v2(struct request *rq);    /** /openapi/v2 */
 enum stage_result stage_openapi_v3(struct request *rq);    /** /openapi/v3 and below. */
-enum stage_result stage_health(struct request *rq);        /** /livez, /readyz, /healthz and below. */
-enum stage_result stage_version(struct request *rq);       /** /version */
-enum stage_result stage_metrics(struct request *rq);       /** /metrics */
+enum stage_result stage_health(struct request *rq);  /** /livez, /readyz, /healthz and below. */
+enum stage_result stage_version(struct request *rq); /** /version */
+enum stage_result stage_metrics(struct request *rq); /** /metrics */
 /** Counts an answered request. Any loop. metrics.c */
 void metrics_request_done(struct request *rq, int status, int64_t duration_ns);
 
@@ -135,18 +138,19 @@ enum stage_result stage_pod_attach(struct request *rq);      /** pods/attach */
 enum stage_result stage_pod_portforward(struct request *rq); /** pods/portforward */
 
 /* sub_*.c */
-enum stage_result stage_pod_binding(struct request *rq);   /** POST pods/binding and bindings. */
-enum stage_result stage_pod_eviction(struct request *rq);  /** POST pods/eviction */
-enum stage_result stage_scale(struct request *rq);         /** GET, PUT, PATCH of <workload>/scale */
+enum stage_result stage_pod_binding(struct request *rq);  /** POST pods/binding and bindings. */
+enum stage_result stage_pod_eviction(struct request *rq); /** POST pods/eviction */
+enum stage_result stage_scale(struct request *rq);        /** GET, PUT, PATCH of <workload>/scale */
 enum stage_result stage_account_token(struct request *rq); /** POST serviceaccounts/token */
 
 /* reviews.c: computed on create, answered 201 with request_answer_typed() */
-enum stage_result stage_token_review(struct request *rq);
-enum stage_result stage_self_subject_review(struct request *rq);
-enum stage_result stage_subject_access_review(struct request *rq);
+enum stage_result stage_token_review(struct request *rq); /** TokenReview: whose token is this? */
+enum stage_result stage_self_subject_review(struct request *rq); /** SelfSubjectReview: who am I? */
+enum stage_result stage_subject_access_review(struct request *rq); /** SubjectAccessReview. */
+/** The same in one namespace. */
 enum stage_result stage_local_subject_access_review(struct request *rq);
-enum stage_result stage_self_subject_access_review(struct request *rq);
-enum stage_result stage_self_subject_rules_review(struct request *rq);
+enum stage_result stage_self_subject_access_review(struct request *rq); /** May I do this? */
+enum stage_result stage_self_subject_rules_review(struct request *rq);  /** What may I do? */
 
 /* The parts of parts.c: start, stop and free of each, as struct apiserver_part says. */
 int authn_start(struct apiserver *as, struct err *err);         /** authenticate.c */
@@ -157,10 +161,10 @@ void rbac_free(struct apiserver *as);                           /** authorize.c 
 int discovery_start(struct apiserver *as, struct err *err);     /** discovery.c */
 void discovery_free(struct apiserver *as);                      /** discovery.c */
 int inproc_server_start(struct apiserver *as, struct err *err); /** inproc.c */
-void inproc_server_stop(struct apiserver *as);                  /** inproc.c: ends watches and calls. */
-void inproc_server_free(struct apiserver *as);                  /** inproc.c */
-int metrics_start(struct apiserver *as, struct err *err);       /** metrics.c */
-void metrics_free(struct apiserver *as);                        /** metrics.c */
+void inproc_server_stop(struct apiserver *as);            /** inproc.c: ends watches and calls. */
+void inproc_server_free(struct apiserver *as);            /** inproc.c */
+int metrics_start(struct apiserver *as, struct err *err); /** metrics.c */
+void metrics_free(struct apiserver *as);                  /** metrics.c */
 int service_alloc_start(struct apiserver *as, struct err *err); /** service_alloc.c */
 void service_alloc_free(struct apiserver *as);                  /** service_alloc.c */
 int connect_start(struct apiserver *as, struct err *err);       /** connect.c */

@@ -9,9 +9,8 @@ enum stage_result status_send(struct request *rq, int code, struct meta_status *
     st->kind = STR("Status");
     st->api_version = STR("v1");
     if (st->details && st->details->retry_after_seconds > 0) {
-        struct http_header h = {
-            STR("Retry-After"),
-            str_printf(rq->arena, "%d", (int)st->details->retry_after_seconds)};
+        struct http_header h = {STR("Retry-After"),
+                                str_printf(rq->arena, "%d", (int)st->details->retry_after_seconds)};
 
         vec_push(&rq->headers, h);
     }
@@ -35,8 +34,8 @@ static struct meta_status_details *add_details(struct request *rq, struct meta_s
 /* Upstream's prefix for errors that are nobody's fault but the server's, with the text as cause. */
 static enum stage_result fail_internal(struct request *rq, int code, struct str text)
 {
-    struct meta_status st = failure(
-        code, str_printf(rq->arena, "Internal error occurred: %.*s", STR_ARG(text)));
+    struct meta_status st =
+        failure(code, str_printf(rq->arena, "Internal error occurred: %.*s", STR_ARG(text)));
     struct meta_status_details *d = add_details(rq, &st);
 
     d->causes.v = arena_new(rq->arena, struct meta_status_cause);

@@ -17,7 +17,8 @@ void sub_update_take(const struct type *type, void *obj, const void *old, const 
     memcpy(field_ptr(f, obj), field_ptr(f, old), size);
 }
 
-/* All of @old, but labels, annotations and finalizers as given: what a status write may say there. */
+/* All of @old, but labels, annotations and finalizers as given: what a status write may say there.
+ */
 static void keep_only_metadata(const struct type *type, void *obj, const void *old)
 {
     struct meta_object_meta *m = metadata_of(type, obj), given = *m;
@@ -250,8 +251,7 @@ static const struct sub_update sub_updates[] = {
     {&res_core_namespaces, "finalize", prepare_finalize, validate_finalize},
     {&res_core_pods, "ephemeralcontainers", prepare_ephemeral, validate_ephemeral},
     {&res_core_pods, "resize", prepare_resize, validate_resize},
-    {&res_certificates_certificatesigningrequests, "approval", prepare_approval,
-     validate_approval},
+    {&res_certificates_certificatesigningrequests, "approval", prepare_approval, validate_approval},
 };
 
 const struct sub_update *sub_update_find(const struct resource *res, struct str sub)

@@ -2,7 +2,7 @@
  * computes a resource that is never stored. */
 #include "apiserver/stages.h"
 
-#define GET VERB_BIT(VERB_GET)
+#define GET    VERB_BIT(VERB_GET)
 #define CREATE VERB_BIT(VERB_CREATE)
 #define CHANGE (VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH))
 

@@ -4,7 +4,7 @@
 #include "apiserver/write.h"
 #include "schema/typed.h"
 
-#define MODIFIED                                                                       \
+#define MODIFIED                                                                                   \
     "the object has been modified; please apply your changes to the latest version and try again"
 
 bool update_read(struct request *rq)

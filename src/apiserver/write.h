@@ -14,8 +14,8 @@ struct meta_object_meta;
 struct change;
 
 /* decode.c */
-/** Parses rq->body into rq->body_doc by rq->in_media (protobuf bodies leave it DOC_NULL) and fills a
- *  new struct of @type with defaults *unset*, in *@ret_obj: checks kind and apiVersion against
+/** Parses rq->body into rq->body_doc by rq->in_media (protobuf bodies leave it DOC_NULL) and fills
+ * a new struct of @type with defaults *unset*, in *@ret_obj: checks kind and apiVersion against
  *  @type (other versions of the group are 400 too unless the type is meta), unknown and duplicate
  *  fields by write.field_validation, drops gated fields. In-process: a deep copy of the
  *  caller's struct. STAGE_NEXT when *@ret_obj is set; else the answer has been given. */
@@ -44,12 +44,12 @@ enum stage_result metadata_check_namespace(struct request *rq, struct meta_objec
 
 /* commit.c */
 /** Commits the state rq->obj: a PUT expecting rq->old's revision (or absence), with rq->extra_ops,
- *  then resumes at @then with rq->txn answered; if its code is 0, rq->result is the committed object.
- *  dry_run: writes nothing and runs @then at once, with rq->result NULL.
- *  Returns STAGE_WAIT or what @then returned. */
+ *  then resumes at @then with rq->txn answered; if its code is 0, rq->result is the committed
+ * object. dry_run: writes nothing and runs @then at once, with rq->result NULL. Returns STAGE_WAIT
+ * or what @then returned. */
 enum stage_result commit_put(struct request *rq, stage_fn then);
-/** Commits the removal of rq->old at exactly its revision, with rq->extra_ops; rq->result becomes the
- *  removed object with the deletion's revision. Otherwise as commit_put(). */
+/** Commits the removal of rq->old at exactly its revision, with rq->extra_ops; rq->result becomes
+ * the removed object with the deletion's revision. Otherwise as commit_put(). */
 enum stage_result commit_delete(struct request *rq, stage_fn then);
 /** Adds an operation to the same transaction (allocations, budgets). Takes over @op->object; op.key
  *  must live as long as the request. Dropped and made anew when the write is tried again. */
@@ -64,15 +64,15 @@ const void *stored_find(struct request *rq, const struct resource *res, struct s
                         struct str name, struct object **ret_o);
 
 /* create.c */
-/** Creates rq->obj, which is decoded, defaulted and checked against the URL, from mutating admission
- *  on: the rest of POST, and of PUT to a name that does not exist. */
+/** Creates rq->obj, which is decoded, defaulted and checked against the URL, from mutating
+ * admission on: the rest of POST, and of PUT to a name that does not exist. */
 enum stage_result create_object(struct request *rq);
 
 /* update.c: what PUT, PATCH and change_object() have in common */
 struct update {
-    stage_fn again;  /* starts anew from the newest state, after a conflict */
-    bool retry;      /* a conflict is not the client's: it named no resourceVersion */
-    stage_fn answer; /* NULL: 200 with the object */
+    stage_fn again;              /* starts anew from the newest state, after a conflict */
+    bool retry;                  /* a conflict is not the client's: it named no resourceVersion */
+    stage_fn answer;             /* NULL: 200 with the object */
     const struct change *change; /* change.c's */
 };
 /** Reads the stored object into rq->old and rq->old_typed, dropping what was read before and the
@@ -106,8 +106,8 @@ void sub_update_take(const struct type *type, void *obj, const void *old, const 
 /* change.c: reading, changing and writing one object whose body is not the request's (binding,
  * scale, approval by a component). Runs again from the newest state on a conflict. */
 struct change {
-    /* rq->old, rq->old_typed: the stored object; rq->obj: a copy to be changed in place. STAGE_NEXT to
-     * validate and write it; STAGE_DONE when it has answered (a refusal). Must not wait. */
+    /* rq->old, rq->old_typed: the stored object; rq->obj: a copy to be changed in place. STAGE_NEXT
+     * to validate and write it; STAGE_DONE when it has answered (a refusal). Must not wait. */
     stage_fn apply;
     /* After the commit (or when nothing changed): answers with what rq->result says. */
     stage_fn answer;
@@ -141,5 +141,5 @@ extern const struct write_hook write_hooks[];
 const struct write_hook *write_hook_find(const struct resource *res);
 /** Allocates cluster IPs and node ports of a Service. service_alloc.c */
 enum stage_result service_alloc_create(struct request *rq);
-enum stage_result service_alloc_update(struct request *rq); /** Likewise on update. service_alloc.c */
-enum stage_result service_alloc_remove(struct request *rq); /** Gives them back. service_alloc.c */
+enum stage_result service_alloc_update(struct request *rq); /** Likewise on update. */
+enum stage_result service_alloc_remove(struct request *rq); /** Gives them back. */

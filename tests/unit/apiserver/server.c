@@ -1,5 +1,5 @@
-/* server.c - see server.h. The server half of net/http.h is wrapped by the linker (--wrap): there are
- * no sockets. */
+/* server.c - see server.h. The server half of net/http.h is wrapped by the linker (--wrap): there
+ * are no sockets. */
 #include "server.h"
 
 #include "store/engine.h"

@@ -1,5 +1,5 @@
-/* server.h - a whole API server in a test: memory store, simulated loop, and HTTP exchanges that are
- * plain structs instead of sockets. */
+/* server.h - a whole API server in a test: memory store, simulated loop, and HTTP exchanges that
+ * are plain structs instead of sockets. */
 #pragma once
 #include "test.h"
 
@@ -33,6 +33,10 @@ struct call {
     const char *body;            /* NULL: none */
     struct str bytes;            /* a body that is no text */
     const char *agent;
+    const char *bearer;            /* token; NULL: the administrator's; "": none */
+    const char *as_user;           /* who the administrator acts as; NULL: himself */
+    const char *as_groups[3];      /* his groups */
+    const struct http_peer *peer;  /* a client certificate instead of a token */
     uint64_t abort_after_steps;  /* the peer goes away so many steps after the request; 0: never */
     bool dont_wait;              /* return before the loop ran */
 };

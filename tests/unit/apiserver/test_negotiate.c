@@ -50,8 +50,8 @@ static void test_pretty_for_people(void **state)
     static const struct {
         const char *agent, *param;
         bool pretty;
-    } agents[] = {{"curl/8", NULL, true},         {"Wget/1", NULL, true},
-                  {"Mozilla/5.0 x", NULL, true},  {"kubectl/v1.36", NULL, false},
+    } agents[] = {{"curl/8", NULL, true},          {"Wget/1", NULL, true},
+                  {"Mozilla/5.0 x", NULL, true},   {"kubectl/v1.36", NULL, false},
                   {"kubectl/v1.36", "true", true}, {"curl/8", "false", false}};
 
     (void)state;
@@ -60,8 +60,12 @@ static void test_pretty_for_people(void **state)
         struct http_header h = {STR("user-agent"), str_from(agents[i].agent)};
         struct http_header param = {STR("pretty"), str_from(agents[i].param)};
         struct http_request head = {.headers = &h, .n_headers = 1};
-        struct request rq = {.arena = &a, .head = &head, .is_resource = true, .verb = VERB_GET,
-                             .params = &param, .n_params = agents[i].param ? 1 : 0};
+        struct request rq = {.arena = &a,
+                             .head = &head,
+                             .is_resource = true,
+                             .verb = VERB_GET,
+                             .params = &param,
+                             .n_params = agents[i].param ? 1 : 0};
 
         assert_int_equal(stage_negotiate(&rq), STAGE_NEXT);
         assert_int_equal(rq.pretty, agents[i].pretty);
@@ -73,7 +77,8 @@ static void test_gzip(void **state)
     static const struct {
         const char *value;
         bool gzip;
-    } values[] = {{"gzip", true}, {"br, gzip;q=0.5", true}, {"gzip;q=0", false}, {"deflate", false}};
+    } values[] = {
+        {"gzip", true}, {"br, gzip;q=0.5", true}, {"gzip;q=0", false}, {"deflate", false}};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(values); i++) {

@@ -2,7 +2,7 @@
 #include "server.h"
 
 #define PODS "/api/v1/namespaces/default/pods"
-#define CM "/api/v1/namespaces/default/configmaps"
+#define CM   "/api/v1/namespaces/default/configmaps"
 
 static const struct {
     const char *method, *target;
@@ -65,9 +65,9 @@ static void test_refusals(void **state)
     (void)state;
     server_start(&s);
     for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
-        struct reply *r = server_call(&s, &(struct call){.method = refused[i].method,
-                                                         .target = refused[i].target,
-                                                         .body = ""});
+        struct reply *r = server_call(
+            &s,
+            &(struct call){.method = refused[i].method, .target = refused[i].target, .body = ""});
 
         assert_string_equal(reply_str(&s, r, "message"), refused[i].message);
         assert_int_equal(r->status, refused[i].status);
@@ -82,13 +82,14 @@ static void test_details_of_invalid_options(void **state)
 
     (void)state;
     server_start(&s);
-    assert_reply(server_get(&s, PODS "?sendInitialEvents=true"), 422,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"ListOptions.meta.k8s.io \\\"\\\" is invalid: sendInitialEvents: "
-                 "Forbidden: sendInitialEvents is forbidden for list\",\"reason\":\"Invalid\","
-                 "\"details\":{\"group\":\"meta.k8s.io\",\"kind\":\"ListOptions\",\"causes\":["
-                 "{\"reason\":\"FieldValueForbidden\",\"message\":\"Forbidden: sendInitialEvents is "
-                 "forbidden for list\",\"field\":\"sendInitialEvents\"}]},\"code\":422}\n");
+    assert_reply(
+        server_get(&s, PODS "?sendInitialEvents=true"), 422,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"ListOptions.meta.k8s.io \\\"\\\" is invalid: sendInitialEvents: "
+        "Forbidden: sendInitialEvents is forbidden for list\",\"reason\":\"Invalid\","
+        "\"details\":{\"group\":\"meta.k8s.io\",\"kind\":\"ListOptions\",\"causes\":["
+        "{\"reason\":\"FieldValueForbidden\",\"message\":\"Forbidden: sendInitialEvents is "
+        "forbidden for list\",\"field\":\"sendInitialEvents\"}]},\"code\":422}\n");
     server_stop(&s);
 }
 

@@ -5,7 +5,8 @@
 
 struct want {
     const char *method, *path, *query;
-    const char *verb, *group, *version, *plural, *ns, *name, *sub, *sub_path; /* NULL verb: a path */
+    const char *verb, *group, *version, *plural, *ns, *name, *sub,
+        *sub_path; /* NULL verb: a path */
 };
 static const struct want cases[] = {
     {"GET", "/api/v1/pods", "", "list", "", "v1", "pods", "", "", "", ""},
@@ -29,10 +30,10 @@ static const struct want cases[] = {
     {"GET", "/api/v1/namespaces/d", "", "get", "", "v1", "namespaces", "d", "d", "", ""},
     {"PUT", "/api/v1/namespaces/d/finalize", "", "update", "", "v1", "namespaces", "d", "d",
      "finalize", ""},
-    {"PUT", "/api/v1/namespaces/d/status", "", "update", "", "v1", "namespaces", "d", "d",
-     "status", ""},
-    {"GET", "/api/v1/namespaces/d/pods/p/proxy/a/b", "", "get", "", "v1", "pods", "d", "p",
-     "proxy", "a/b"},
+    {"PUT", "/api/v1/namespaces/d/status", "", "update", "", "v1", "namespaces", "d", "d", "status",
+     ""},
+    {"GET", "/api/v1/namespaces/d/pods/p/proxy/a/b", "", "get", "", "v1", "pods", "d", "p", "proxy",
+     "a/b"},
     {"GET", "/api/v1/watch/namespaces/d/pods", "", "watch", "", "v1", "pods", "d", "", "", ""},
     {"GET", "/api/v1/watch/namespaces/d/pods/p", "", "watch", "", "v1", "pods", "d", "p", "", ""},
     {"GET", "/api/v1/pods", "fieldSelector=metadata.name%3Dx", "list", "", "v1", "pods", "", "x",

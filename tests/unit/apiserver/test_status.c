@@ -28,15 +28,17 @@ static void test_not_found(void **state)
 {
     struct server *s = running(state);
 
-    assert_reply(server_get(s, CM "/absent"), 404,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"configmaps \\\"absent\\\" not found\",\"reason\":\"NotFound\","
-                 "\"details\":{\"name\":\"absent\",\"kind\":\"configmaps\"},\"code\":404}\n");
-    assert_reply(server_delete(s, "/apis/apps/v1/namespaces/default/deployments/absent"), 404,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"deployments.apps \\\"absent\\\" not found\",\"reason\":\"NotFound\","
-                 "\"details\":{\"name\":\"absent\",\"group\":\"apps\",\"kind\":\"deployments\"},"
-                 "\"code\":404}\n");
+    assert_reply(
+        server_get(s, CM "/absent"), 404,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"configmaps \\\"absent\\\" not found\",\"reason\":\"NotFound\","
+        "\"details\":{\"name\":\"absent\",\"kind\":\"configmaps\"},\"code\":404}\n");
+    assert_reply(
+        server_delete(s, "/apis/apps/v1/namespaces/default/deployments/absent"), 404,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"deployments.apps \\\"absent\\\" not found\",\"reason\":\"NotFound\","
+        "\"details\":{\"name\":\"absent\",\"group\":\"apps\",\"kind\":\"deployments\"},"
+        "\"code\":404}\n");
 }
 
 static void test_unrouted(void **state)
@@ -44,18 +46,20 @@ static void test_unrouted(void **state)
     struct server *s = running(state);
     struct reply *r;
 
-    assert_reply(server_get(s, "/api/v1/namespaces/default/nothings"), 404,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"the server could not find the requested resource\","
-                 "\"reason\":\"NotFound\",\"details\":{},\"code\":404}\n");
+    assert_reply(
+        server_get(s, "/api/v1/namespaces/default/nothings"), 404,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"the server could not find the requested resource\","
+        "\"reason\":\"NotFound\",\"details\":{},\"code\":404}\n");
     r = server_get(s, "/apis/no.such/v1/things/x");
     assert_reply(r, 404, "404 page not found\n");
     assert_str_equal(r->type, "text/plain; charset=utf-8");
     assert_reply(server_get(s, "/nowhere"), 404, "404 page not found\n");
-    assert_reply(server_post(s, "/api/v1/configmaps", "{}"), 405,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"the server does not allow this method on the requested resource\","
-                 "\"reason\":\"MethodNotAllowed\",\"details\":{},\"code\":405}\n");
+    assert_reply(
+        server_post(s, "/api/v1/configmaps", "{}"), 405,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"the server does not allow this method on the requested resource\","
+        "\"reason\":\"MethodNotAllowed\",\"details\":{},\"code\":405}\n");
     assert_int_equal(server_call(s, &(struct call){.method = "OPTIONS", .target = CM})->status,
                      405);
 }
@@ -65,23 +69,26 @@ static void test_already_exists_and_conflict(void **state)
     struct server *s = running(state);
 
     assert_int_equal(server_post(s, CM, "{\"metadata\":{\"name\":\"one\"}}")->status, 201);
-    assert_reply(server_post(s, CM, "{\"metadata\":{\"name\":\"one\"}}"), 409,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"configmaps \\\"one\\\" already exists\","
-                 "\"reason\":\"AlreadyExists\","
-                 "\"details\":{\"name\":\"one\",\"kind\":\"configmaps\"},\"code\":409}\n");
-    assert_reply(server_put(s, CM "/one",
-                            "{\"metadata\":{\"name\":\"one\",\"resourceVersion\":\"999999\"}}"),
-                 409,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"Operation cannot be fulfilled on configmaps \\\"one\\\": the object "
-                 "has been modified; please apply your changes to the latest version and try "
-                 "again\",\"reason\":\"Conflict\","
-                 "\"details\":{\"name\":\"one\",\"kind\":\"configmaps\"},\"code\":409}\n");
-    assert_reply(server_put(s, CM "/two", "{\"metadata\":{\"name\":\"two\",\"uid\":\"x\"}}"), 404,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"configmaps \\\"two\\\" not found\",\"reason\":\"NotFound\","
-                 "\"details\":{\"name\":\"two\",\"kind\":\"configmaps\"},\"code\":404}\n");
+    assert_reply(
+        server_post(s, CM, "{\"metadata\":{\"name\":\"one\"}}"), 409,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"configmaps \\\"one\\\" already exists\","
+        "\"reason\":\"AlreadyExists\","
+        "\"details\":{\"name\":\"one\",\"kind\":\"configmaps\"},\"code\":409}\n");
+    assert_reply(
+        server_put(s, CM "/one",
+                   "{\"metadata\":{\"name\":\"one\",\"resourceVersion\":\"999999\"}}"),
+        409,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"Operation cannot be fulfilled on configmaps \\\"one\\\": the object "
+        "has been modified; please apply your changes to the latest version and try "
+        "again\",\"reason\":\"Conflict\","
+        "\"details\":{\"name\":\"one\",\"kind\":\"configmaps\"},\"code\":409}\n");
+    assert_reply(
+        server_put(s, CM "/two", "{\"metadata\":{\"name\":\"two\",\"uid\":\"x\"}}"), 404,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"configmaps \\\"two\\\" not found\",\"reason\":\"NotFound\","
+        "\"details\":{\"name\":\"two\",\"kind\":\"configmaps\"},\"code\":404}\n");
 }
 
 static void test_invalid(void **state)
@@ -91,7 +98,8 @@ static void test_invalid(void **state)
     assert_reply(
         server_post(s, CM, "{\"metadata\":{\"name\":\"a_b\"}}"), 422,
         "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-        "\"message\":\"ConfigMap \\\"a_b\\\" is invalid: metadata.name: Invalid value: \\\"a_b\\\": "
+        "\"message\":\"ConfigMap \\\"a_b\\\" is invalid: metadata.name: Invalid value: "
+        "\\\"a_b\\\": "
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' "
         "or '.', and must start and end with an alphanumeric character (e.g. 'example.com', "
         "regex used for validation is "
@@ -144,12 +152,13 @@ static void test_bad_requests(void **state)
 
 static void test_resource_version_on_create(void **state)
 {
-    assert_reply(server_post(running(state), CM,
-                             "{\"metadata\":{\"name\":\"rv\",\"resourceVersion\":\"5\"}}"),
-                 500,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"resourceVersion should not be set on objects to be created\","
-                 "\"code\":500}\n");
+    assert_reply(
+        server_post(running(state), CM,
+                    "{\"metadata\":{\"name\":\"rv\",\"resourceVersion\":\"5\"}}"),
+        500,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"resourceVersion should not be set on objects to be created\","
+        "\"code\":500}\n");
 }
 
 static void test_success_of_delete(void **state)

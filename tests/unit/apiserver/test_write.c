@@ -3,9 +3,9 @@
 
 #include "schema/typed.h"
 
-#define NS "/api/v1/namespaces/default"
-#define CM NS "/configmaps"
-#define PODS NS "/pods"
+#define NS          "/api/v1/namespaces/default"
+#define CM          NS "/configmaps"
+#define PODS        NS "/pods"
 #define DEPLOYMENTS "/apis/apps/v1/namespaces/default/deployments"
 
 static struct server *running(void **state)
@@ -42,12 +42,13 @@ static struct reply *make_deployment(struct server *s, const char *name, const c
 {
     struct reply *r = server_post(
         s, DEPLOYMENTS,
-        arena_printf(&s->arena,
-                     "{\"metadata\":{\"name\":\"%s\"%s},\"spec\":{\"replicas\":1,\"selector\":"
-                     "{\"matchLabels\":{\"a\":\"b\"}},\"template\":{\"metadata\":{\"labels\":"
-                     "{\"a\":\"b\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}},"
-                     "\"status\":{\"replicas\":7}}",
-                     name, meta));
+        arena_printf(
+            &s->arena,
+            "{\"metadata\":{\"name\":\"%s\"%s},\"spec\":{\"replicas\":1,\"selector\":"
+            "{\"matchLabels\":{\"a\":\"b\"}},\"template\":{\"metadata\":{\"labels\":"
+            "{\"a\":\"b\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}},"
+            "\"status\":{\"replicas\":7}}",
+            name, meta));
 
     if (r->status != 201)
         fail_msg("%.*s", STR_ARG(r->body));
@@ -68,13 +69,13 @@ static void test_create_sets_metadata(void **state)
 
     assert_int_equal(r->status, 201);
     assert_int_equal(strlen(reply_str(s, r, "metadata.uid")), 36);
-    want = arena_printf(&s->arena,
-                        "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":"
-                        "\"x\",\"namespace\":\"default\",\"uid\":\"%s\",\"resourceVersion\":"
-                        "\"%s\",\"creationTimestamp\":\"%s\"},\"data\":{\"k\":\"v\"}}\n",
-                        reply_str(s, r, "metadata.uid"),
-                        reply_str(s, r, "metadata.resourceVersion"),
-                        reply_str(s, r, "metadata.creationTimestamp"));
+    want =
+        arena_printf(&s->arena,
+                     "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":"
+                     "\"x\",\"namespace\":\"default\",\"uid\":\"%s\",\"resourceVersion\":"
+                     "\"%s\",\"creationTimestamp\":\"%s\"},\"data\":{\"k\":\"v\"}}\n",
+                     reply_str(s, r, "metadata.uid"), reply_str(s, r, "metadata.resourceVersion"),
+                     reply_str(s, r, "metadata.creationTimestamp"));
     assert_str_equal(r->body, want);
     assert_non_null(strstr(reply_str(s, r, "metadata.creationTimestamp"), "2026-01-01T"));
     assert_reply(server_get(s, CM "/x"), 200, want);
@@ -90,8 +91,7 @@ static void test_create_generates_names(void **state)
     assert_int_equal(two->status, 201);
     assert_int_equal(strlen(reply_str(s, one, "metadata.name")), 9);
     assert_memory_equal(reply_str(s, one, "metadata.name"), "job-", 4);
-    assert_string_not_equal(reply_str(s, one, "metadata.name"),
-                            reply_str(s, two, "metadata.name"));
+    assert_string_not_equal(reply_str(s, one, "metadata.name"), reply_str(s, two, "metadata.name"));
     assert_string_equal(reply_str(s, one, "metadata.generateName"), "job-");
 }
 
@@ -144,7 +144,8 @@ static void test_create_from_yaml(void **state)
 
     assert_int_equal(r->status, 201);
     assert_str_equal(r->type, "application/yaml");
-    assert_true(str_has_prefix(r->body, STR("apiVersion: v1\ndata:\n  a: \"1\"\nkind: ConfigMap\n")));
+    assert_true(
+        str_has_prefix(r->body, STR("apiVersion: v1\ndata:\n  a: \"1\"\nkind: ConfigMap\n")));
 }
 
 static void test_create_from_protobuf(void **state)
@@ -294,11 +295,13 @@ static void test_patch_forms(void **state)
                      "{\"op\":\"replace\",\"path\":\"/data/b\",\"value\":\"4\"}]");
     assert_int_equal(r->status, 200);
     assert_string_equal(reply_str(s, r, "data.b"), "4");
-    r = server_patch(s, CM "/p", "json", "[{\"op\":\"test\",\"path\":\"/data/b\",\"value\":\"2\"}]");
-    assert_reply(r, 422,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"the server rejected our request due to an error in our request\","
-                 "\"reason\":\"Invalid\",\"details\":{},\"code\":422}\n");
+    r = server_patch(s, CM "/p", "json",
+                     "[{\"op\":\"test\",\"path\":\"/data/b\",\"value\":\"2\"}]");
+    assert_reply(
+        r, 422,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"the server rejected our request due to an error in our request\","
+        "\"reason\":\"Invalid\",\"details\":{},\"code\":422}\n");
     make_deployment(s, "d", "");
     r = server_patch(s, DEPLOYMENTS "/d", "strategic",
                      "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\","
@@ -370,8 +373,8 @@ static void test_racing_patches_both_apply(void **state)
 static void test_delete_waits_for_finalizers(void **state)
 {
     struct server *s = running(state);
-    struct reply *r = server_post(
-        s, CM, "{\"metadata\":{\"name\":\"f\",\"finalizers\":[\"example.com/hold\"]}}");
+    struct reply *r =
+        server_post(s, CM, "{\"metadata\":{\"name\":\"f\",\"finalizers\":[\"example.com/hold\"]}}");
 
     assert_int_equal(r->status, 201);
     r = server_delete(s, CM "/f");
@@ -422,8 +425,8 @@ static const char pod_json[] = "{\"metadata\":{\"name\":\"p\"},\"spec\":{%s\"con
 static void test_delete_of_pods_is_graceful(void **state)
 {
     struct server *s = running(state);
-    struct reply *r = server_post(
-        s, PODS, arena_printf(&s->arena, pod_json, "\"nodeName\":\"n\","));
+    struct reply *r =
+        server_post(s, PODS, arena_printf(&s->arena, pod_json, "\"nodeName\":\"n\","));
 
     assert_int_equal(r->status, 201);
     r = server_delete(s, PODS "/p");
@@ -478,10 +481,10 @@ static void test_deletecollection_answers_the_list(void **state)
     struct reply *r;
 
     for (int i = 0; i < 5; i++)
-        (void)server_post(s, CM,
-                          arena_printf(&s->arena,
-                                       "{\"metadata\":{\"name\":\"c%d\",\"labels\":{\"odd\":\"%d\"}}}",
-                                       i, i % 2));
+        (void)server_post(
+            s, CM,
+            arena_printf(&s->arena, "{\"metadata\":{\"name\":\"c%d\",\"labels\":{\"odd\":\"%d\"}}}",
+                         i, i % 2));
     r = server_delete(s, CM "?labelSelector=odd%3D1");
     assert_int_equal(r->status, 200);
     assert_string_equal(reply_str(s, r, "kind"), "ConfigMapList");
