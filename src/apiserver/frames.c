@@ -104,6 +104,23 @@ const char *view_content_type(const struct view *v, bool watch)
     return "application/json";
 }
 
+/* The index of the quote that ends the string whose opening quote is at @at. */
+static size_t closing_quote(struct str s, size_t at)
+{
+    for (;;) {
+        const char *q = memchr(s.p + at + 1, '"', s.len - at - 1);
+        size_t end, slashes = 0;
+
+        assert(q); /* records are valid JSON */
+        end = (size_t)(q - s.p);
+        while (s.p[end - 1 - slashes] == '\\')
+            slashes++;
+        if (slashes % 2 == 0)
+            return end;
+        at = end;
+    }
+}
+
 /* The index behind the JSON value that starts at @at. */
 static size_t value_end(struct str s, size_t at)
 {
@@ -113,8 +130,7 @@ static size_t value_end(struct str s, size_t at)
         char c = s.p[at];
 
         if (c == '"') {
-            for (at++; s.p[at] != '"'; at++)
-                at += s.p[at] == '\\';
+            at = closing_quote(s, at);
         } else if (c == '{' || c == '[') {
             depth++;
         } else if (c == '}' || c == ']') {
@@ -143,8 +159,7 @@ struct str json_member(struct str json, const char *name)
         bool same = json.len - at > len + 1 && memcmp(json.p + at + 1, name, len) == 0 &&
                     json.p[at + 1 + len] == '"';
 
-        for (at++; json.p[at] != '"'; at++)
-            at += json.p[at] == '\\';
+        at = closing_quote(json, at);
         at = past_space(json, past_space(json, at + 1) + 1);
         end = value_end(json, at);
         if (same)
