@@ -15,8 +15,8 @@ enum {
     BODIES_MAX = 32 * 1024 * 1024, /* bytes of request bodies that one connection makes us hold */
     DROP_MAX = 16 * 1024 * 1024,   /* of a refused body, before its stream is reset */
     FRAME_HEAD = 9,
-    RESETS_BURST = 1000, /* streams that a peer may reset at once... */
-    RESETS_PER_SEC = 50, /* ...and for good: a rapid reset is an attack */
+    CUTS_BURST = 1000, /* streams cut short, by either side, that a peer may have at once... */
+    CUTS_PER_SEC = 50, /* ...and for good: opening and resetting quickly is an attack */
 };
 
 struct h2_stream {
@@ -43,7 +43,9 @@ struct h2 {
     size_t body_bytes;    /* of all requests */
     size_t turn_bytes;    /* that may still be sent in this turn */
     char *gap;            /* between read_body() and send_body() */
-    bool draining, broken;
+    unsigned n_cuts;      /* streams cut short lately */
+    uint64_t cuts_ms;     /* loop time up to which n_cuts has been paid off */
+    bool draining, broken, calm;
 };
 
 static const struct http_exchange_ops exchange_ops;
@@ -254,19 +256,35 @@ static void stream_end(struct h2_stream *s)
         http_exchange_abort(&s->x);
 }
 
+/* Counts a stream cut short; false if there are too many. */
+static bool cut_allowed(struct h2 *h)
+{
+    uint64_t now = loop_now_ms(conn_loop(h->conn)), paid = (now - h->cuts_ms) * CUTS_PER_SEC / 1000;
+
+    if (paid > 0) {
+        h->n_cuts -= (unsigned)MIN(paid, h->n_cuts);
+        h->cuts_ms = now;
+    }
+    h->calm = ++h->n_cuts > CUTS_BURST;
+    return !h->calm;
+}
+
 static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, void *arg)
 {
     struct h2 *h = arg;
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
 
+    bool sent;
+
     (void)code;
     if (!s)
         return 0;
+    sent = s->sent;
     (void)nghttp2_session_set_stream_user_data(session, id, NULL);
     stream_end(s);
     if (h->draining)
         conn_wake(h->conn);
-    return 0;
+    return sent || cut_allowed(h) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *arg)
@@ -441,9 +459,10 @@ static void on_data(void *state, const char *p, size_t n)
         return;
     r = nghttp2_session_mem_recv(h->session, (const uint8_t *)p, n);
     if (r < 0) { /* not the protocol, or out of hand */
-        (void)nghttp2_session_terminate_session(h->session, r == NGHTTP2_ERR_FLOODED
-                                                                ? NGHTTP2_ENHANCE_YOUR_CALM
-                                                                : NGHTTP2_PROTOCOL_ERROR);
+        bool calm = h->calm || r == NGHTTP2_ERR_FLOODED;
+
+        (void)nghttp2_session_terminate_session(h->session, calm ? NGHTTP2_ENHANCE_YOUR_CALM
+                                                                 : NGHTTP2_PROTOCOL_ERROR);
         on_writable(h);
         if (!h->broken)
             conn_close(h->conn);
@@ -512,7 +531,6 @@ static void start_session(struct h2 *h)
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
     nghttp2_session_callbacks_set_send_data_callback(cb, send_body);
     nghttp2_option_set_no_closed_streams(opt, 1);
-    nghttp2_option_set_stream_reset_rate_limit(opt, RESETS_BURST, RESETS_PER_SEC);
     if (nghttp2_session_server_new2(&h->session, cb, h, opt) != 0)
         abort();
     nghttp2_option_del(opt);
@@ -546,6 +564,7 @@ void *http2_server_new(struct http_conn *hc, const struct protocol_ops **ret_ops
 
     h->hc = hc;
     h->conn = hc->conn;
+    h->cuts_ms = loop_now_ms(conn_loop(h->conn));
     start_session(h);
     set_deadline(h);
     conn_wake(h->conn); /* our SETTINGS */
