@@ -79,7 +79,7 @@ struct object *object_as(struct object *o, const struct resource *res)
         return object_ref(o);
     if (res->from_storage) {
         typed = arena_alloc(&a, res->type->size);
-        res->from_storage(object_typed(o), typed, &a);
+        res->from_storage(object_typed_in(o, &a), typed, &a);
     } else { /* the versions differ in nothing but their name */
         r = typed_from_json(res->type, o->json, &a, &typed, NULL);
         assert(r == 0);
@@ -182,19 +182,26 @@ static void json_pieces(struct view *v, struct object *o, struct pieces *out)
     pieces_add(out, str_sub(o->json, 1, o->json.len));
 }
 
+static void write_pb_meta(const struct object *o, struct buf *out)
+{
+    auto_arena a = {0};
+    const char *typed = object_typed_in(o, &a);
+    size_t mark = pb_begin(out, 1);
+
+    typed_write_pb(&type_meta_object_meta, typed + o->res->type->metadata_offset, out);
+    pb_end(out, mark);
+}
+
 /* An enveloped object. Tables have no protobuf form; negotiation does not offer it. */
 static void write_pb(struct view *v, struct object *o, struct buf *out)
 {
     auto_buf raw = {0};
-    size_t mark;
 
     if (v->form != AS_PARTIAL) {
         pb_envelope_write(out, v->api_version, str_from(v->res->kind), object_pb(o));
         return;
     }
-    mark = pb_begin(&raw, 1);
-    typed_write_pb(&type_meta_object_meta, object_meta(o), &raw);
-    pb_end(&raw, mark);
+    write_pb_meta(o, &raw);
     pb_envelope_write(out, STR(META_API_VERSION), STR("PartialObjectMetadata"), buf_view(&raw));
 }
 
@@ -218,13 +225,11 @@ void view_object(struct view *v, struct object *o, struct buf *scratch, struct p
 static void pb_item_pieces(struct view *v, struct object *o, struct buf *scratch,
                            struct pieces *out)
 {
-    size_t item, meta;
+    size_t item;
 
     if (v->form == AS_PARTIAL) {
         item = pb_begin(scratch, 2);
-        meta = pb_begin(scratch, 1);
-        typed_write_pb(&type_meta_object_meta, object_meta(o), scratch);
-        pb_end(scratch, meta);
+        write_pb_meta(o, scratch);
         pb_end(scratch, item);
         pieces_add(out, buf_view(scratch));
         return;

@@ -66,10 +66,10 @@ void table_tail(struct buf *out)
 }
 
 /* The scalar at the path of @c, in the JSON type of the column. */
-static struct doc path_cell(const struct column *c, const struct view *v, struct object *o,
+static struct doc path_cell(const struct column *c, const struct view *v, const void *obj,
                             struct arena *a)
 {
-    struct str text = typed_path_text(v->res->type, object_typed(o), c->path, a);
+    struct str text = typed_path_text(v->res->type, obj, c->path, a);
     bool own = c != default_columns && c != default_columns + 1;
     struct time_value t;
     auto_buf age = {0};
@@ -94,11 +94,12 @@ static void write_cells(const struct view *v, struct object *o, struct buf *out)
     struct table_ctx ctx = {.now_sec = v->now_sec, .arena = &a};
     size_t n;
     const struct column *columns = columns_of(v->res, &n);
+    const void *obj = object_typed_in(o, &a);
 
     buf_putc(out, '[');
     for (size_t i = 0; i < n; i++) {
-        struct doc cell = columns[i].cell ? columns[i].cell(object_typed(o), &ctx)
-                                          : path_cell(&columns[i], v, o, &a);
+        struct doc cell = columns[i].cell ? columns[i].cell(obj, &ctx)
+                                          : path_cell(&columns[i], v, obj, &a);
 
         if (i)
             buf_putc(out, ',');

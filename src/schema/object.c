@@ -466,6 +466,20 @@ const void *object_typed(const struct object *o)
     return was;
 }
 
+const void *object_typed_in(const struct object *o, struct arena *a)
+{
+    void *typed = atomic_load_explicit(&o->lazy->typed, memory_order_acquire), *obj = NULL;
+    struct doc doc;
+    int r;
+
+    if (typed)
+        return typed;
+    r = parse_object(o->res, o->json, a, &doc, &obj, NULL);
+    assert(r == 0); /* as in object_typed() */
+    (void)r;
+    return obj;
+}
+
 const struct meta_object_meta *object_meta(const struct object *o)
 {
     return (const void *)((const char *)object_typed(o) + o->res->type->metadata_offset);
@@ -475,9 +489,10 @@ struct str object_pb(const struct object *o)
 {
     struct lazy_pb *pb = atomic_load_explicit(&o->lazy->pb, memory_order_acquire), *was = NULL;
     auto_buf out = {0};
+    auto_arena a = {0};
 
     if (!pb) {
-        typed_write_pb(o->res->type, object_typed(o), &out);
+        typed_write_pb(o->res->type, object_typed_in(o, &a), &out);
         pb = xcalloc(1, sizeof(*pb) + out.len);
         pb->len = out.len;
         memcpy(pb->bytes, buf_view(&out).p, out.len);

@@ -51,6 +51,9 @@ struct object *object_ref(struct object *o);   /** One more reference; returns @
 struct object *object_unref(struct object *o); /** Drops one; NULL is a no-op; returns NULL. */
 /** The C struct (res->type), with resourceVersion; decoded at first use; lives as long as @o. */
 const void *object_typed(const struct object *o);
+/** As object_typed(), but not kept: what was made before, or else a struct in @a, valid while both
+ *  last. For those who look at many objects once. */
+const void *object_typed_in(const struct object *o, struct arena *a);
 /** The metadata of object_typed(). */
 const struct meta_object_meta *object_meta(const struct object *o);
 /** The protobuf message (no envelope), made at first use; lives as long as @o. */
