@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* apply.c - `kubectl apply` and `create`: what the file says is merged into what is there.
+ *
+ * The annotation last-applied-configuration remembers what was applied; what it holds and the file no longer
+ * does is taken away, lists with merge keys item by item, as a strategic three-way merge does. */
+#include "kubectl/kubectl.h"
+
+#include "codec/json.h"
+#include "schema/patch.h"
+
+#define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
+enum { ATTEMPTS = 5, DEPTH_MAX = 64 };
+
+static const struct doc *find_by_key(const struct doc *list, struct str key, const struct doc *want)
+{
+    for (uint32_t i = 0; i < list->n; i++) {
+        const struct doc *have = doc_find(&list->items[i], key);
+
+        if (have && want && doc_equal(have, want))
+            return &list->items[i];
+    }
+    return NULL;
+}
+
+static void prune(struct arena *a, const struct type *type, const struct doc *last,
+                  const struct doc *now, struct doc *live, int depth);
+
+/* Items that were applied before and are not in the file any more. */
+static void prune_list(struct arena *a, const struct field *f, const struct doc *last,
+                       const struct doc *now, struct doc *live, int depth)
+{
+    struct str key = str_from(f->patch_key);
+
+    for (uint32_t i = 0; i < last->n; i++) {
+        const struct doc *id = doc_find(&last->items[i], key);
+        const struct doc *kept = id ? find_by_key(now, key, id) : NULL;
+
+        for (uint32_t k = 0; id && k < live->n; k++) {
+            struct doc *have = doc_find(&live->items[k], key);
+
+            if (!have || !doc_equal(have, id))
+                continue;
+            if (kept)
+                prune(a, f->type, &last->items[i], kept, &live->items[k], depth + 1);
+            else
+                doc_remove_at(live, k);
+            break;
+        }
+    }
+}
+
+/* Takes out of @live what @last had and @now does not. @type NULL: plain maps. */
+static void prune(struct arena *a, const struct type *type, const struct doc *last,
+                  const struct doc *now, struct doc *live, int depth)
+{
+    if (depth > DEPTH_MAX || last->kind != DOC_OBJECT || now->kind != DOC_OBJECT ||
+        live->kind != DOC_OBJECT)
+        return;
+    for (uint32_t i = 0; i < last->n; i++) {
+        struct str key = last->members[i].key;
+        const struct field *f = type ? type_field(type, key) : NULL;
+        const struct doc *next = doc_find(now, key);
+        struct doc *have = doc_find(live, key);
+
+        if (!have)
+            continue;
+        if (!next || next->kind == DOC_NULL)
+            (void)doc_remove(live, key);
+        else if (next->kind == DOC_ARRAY && f && f->patch_key && have->kind == DOC_ARRAY &&
+                 last->members[i].value.kind == DOC_ARRAY)
+            prune_list(a, f, &last->members[i].value, next, have, depth);
+        else
+            prune(a, f && f->card != CARD_MAP ? f->type : NULL, &last->members[i].value, next, have,
+                  depth + 1);
+    }
+}
+
+static struct doc with_annotation(struct kubectl *k, const struct doc *d)
+{
+    struct doc copy = doc_clone(&k->arena, d, false), bare = doc_clone(&k->arena, d, false);
+    struct doc *notes = doc_make_object(&k->arena, doc_make_object(&k->arena, &copy,
+                                                                   STR("metadata")),
+                                        STR("annotations"));
+    struct doc *old = doc_path(&bare, "metadata.annotations");
+    auto_buf text = {0};
+
+    if (old)
+        (void)doc_remove(old, STR(LAST_APPLIED));
+    json_write(&text, &bare);
+    buf_putc(&text, '\n');
+    (void)doc_set(&k->arena, notes, STR(LAST_APPLIED),
+                  doc_string(str_dup(&k->arena, buf_view(&text))));
+    return copy;
+}
+
+static struct str query(struct kubectl *k, struct str path, const char *manager)
+{
+    auto_buf b = {0};
+    char sep = '?';
+
+    buf_str(&b, path);
+    add_param(&b, &sep, "fieldManager", manager);
+    add_param(&b, &sep, "fieldValidation", "Strict");
+    if (k->dry_run && strcmp(k->dry_run, "server") == 0)
+        add_param(&b, &sep, "dryRun", "All");
+    return str_dup(&k->arena, buf_view(&b));
+}
+
+static void say(struct kubectl *k, const struct manifest *m, struct str name, const char *what)
+{
+    printf("%.*s %s%s\n", STR_ARG(short_name(k, m->res, name)), what,
+           k->dry_run ? " (dry run)" : "");
+}
+
+static int post(struct kubectl *k, const struct manifest *m, const struct doc *d,
+                const char *manager)
+{
+    struct answer a;
+    struct doc made;
+
+    if (request(k, "POST", query(k, path_of(k, m->res, m->ns, STR_NULL), manager), NULL,
+                "application/json", json_to_str(&k->arena, d), &a) < 0)
+        return 1;
+    if (a.status >= 400)
+        return print_status(&a);
+    if (json_parse(a.body, &k->arena, &made, NULL, &k->err) < 0)
+        return fail("the answer cannot be read: %s", k->err.msg);
+    if (k->output && strcmp(k->output, "name") != 0)
+        return print_object(k, &made) ? 0 : 1;
+    say(k, m, doc_path_str(&made, "metadata.name"), "created");
+    return 0;
+}
+
+/* The live object with the file's content merged in. */
+static int merge(struct kubectl *k, const struct manifest *m, const struct doc *file,
+                 struct doc *live)
+{
+    const struct doc *notes = doc_path(live, "metadata.annotations");
+    const struct doc *text = doc_find(notes, STR(LAST_APPLIED));
+    struct doc last;
+
+    if (text && text->kind == DOC_STRING &&
+        json_parse(text->s, &k->arena, &last, NULL, &k->err) == 0)
+        prune(&k->arena, m->res->type, &last, file, live, 0);
+    return patch_strategic(&k->arena, m->res->type, live, file, &k->err);
+}
+
+/* One attempt; -1: the object changed meanwhile, try again. */
+static int apply_once(struct kubectl *k, const struct manifest *m, const struct doc *file)
+{
+    struct answer a;
+    struct doc live, before;
+    struct str path = path_of(k, m->res, m->ns, m->name);
+
+    if (request(k, "GET", path, NULL, NULL, STR_NULL, &a) < 0)
+        return 1;
+    if (a.status == 404)
+        return post(k, m, file, "kubectl-client-side-apply");
+    if (a.status >= 400)
+        return print_status(&a);
+    if (json_parse(a.body, &k->arena, &live, NULL, &k->err) < 0)
+        return fail("the answer cannot be read: %s", k->err.msg);
+    before = doc_clone(&k->arena, &live, false);
+    if (merge(k, m, file, &live) < 0)
+        return fail("%s", k->err.msg);
+    if (doc_equal(&before, &live)) {
+        say(k, m, m->name, "unchanged");
+        return 0;
+    }
+    if (request(k, "PUT", query(k, path, "kubectl-client-side-apply"), NULL, "application/json",
+                json_to_str(&k->arena, &live), &a) < 0)
+        return 1;
+    if (a.status == 409)
+        return -1;
+    if (a.status >= 400)
+        return print_status(&a);
+    say(k, m, m->name, "configured");
+    return 0;
+}
+
+static int apply_one(struct kubectl *k, const struct manifest *m)
+{
+    struct doc file = with_annotation(k, &m->doc);
+
+    if (m->name.len == 0)
+        return fail("an object to apply needs a name");
+    for (int i = 0; i < ATTEMPTS; i++) {
+        int r = apply_once(k, m, &file);
+
+        if (r >= 0)
+            return r;
+    }
+    return fail("%.*s changed again and again while it was applied",
+                STR_ARG(short_name(k, m->res, m->name)));
+}
+
+int kubectl_apply(struct kubectl *k)
+{
+    struct manifest *m;
+    size_t n;
+    int status = 0;
+
+    if (k->n_files == 0)
+        return fail("apply needs -f FILE");
+    if (!read_manifests(k, &m, &n))
+        return 1;
+    for (size_t i = 0; i < n; i++)
+        status |= apply_one(k, &m[i]);
+    return status;
+}
+
+static struct doc new_object(struct kubectl *k, const struct resource *res, const char *name)
+{
+    struct doc d = doc_object();
+    struct doc *meta;
+
+    (void)doc_add(&k->arena, &d, STR("apiVersion"),
+                  doc_string(resource_api_version(res, &k->arena)));
+    (void)doc_add(&k->arena, &d, STR("kind"), doc_string(str_from(res->kind)));
+    meta = doc_make_object(&k->arena, &d, STR("metadata"));
+    (void)doc_add(&k->arena, meta, STR("name"), doc_string(str_from(name)));
+    return d;
+}
+
+static bool fill_config_map(struct kubectl *k, struct doc *d)
+{
+    struct doc *data = doc_make_object(&k->arena, d, STR("data"));
+
+    for (size_t i = 0; i < k->n_literals; i++) {
+        struct str value, key = str_cut(str_from(k->literals[i]), '=', &value);
+
+        if (!value.p) {
+            (void)fail("--from-literal needs KEY=VALUE, not \"%s\"", k->literals[i]);
+            return false;
+        }
+        (void)doc_set(&k->arena, data, key, doc_string(value));
+    }
+    return true;
+}
+
+static bool fill_deployment(struct kubectl *k, struct doc *d, struct str name)
+{
+    auto_buf text = {0};
+    struct doc spec;
+
+    if (!k->image) {
+        (void)fail("create deployment needs --image");
+        return false;
+    }
+    buf_printf(&text, "{\"replicas\":%s,\"selector\":{\"matchLabels\":{\"app\":\"%.*s\"}},"
+                      "\"template\":{\"metadata\":{\"labels\":{\"app\":\"%.*s\"}},\"spec\":"
+                      "{\"containers\":[{\"name\":\"%.*s\",\"image\":",
+               k->replicas ? k->replicas : "1", STR_ARG(name), STR_ARG(name), STR_ARG(name));
+    json_write_string(&text, str_from(k->image));
+    if (k->port)
+        buf_printf(&text, ",\"ports\":[{\"containerPort\":%s}]", k->port);
+    if (k->n_command > 0) {
+        buf_puts(&text, ",\"command\":[");
+        for (size_t i = 0; i < k->n_command; i++) {
+            if (i > 0)
+                buf_putc(&text, ',');
+            json_write_string(&text, str_from(k->command[i]));
+        }
+        buf_putc(&text, ']');
+    }
+    buf_puts(&text, "}]}}}");
+    if (json_parse(str_dup(&k->arena, buf_view(&text)), &k->arena, &spec, NULL, &k->err) < 0) {
+        (void)fail("%s", k->err.msg);
+        return false;
+    }
+    (void)doc_set(&k->arena, d, STR("spec"), spec);
+    return true;
+}
+
+static int create_from_flags(struct kubectl *k)
+{
+    const struct resource *res = k->n_words > 0 ? find_resource(str_from(k->words[0])) : NULL;
+    struct manifest m = {.res = res};
+    bool good = true;
+
+    if (!res || k->n_words != 2)
+        return fail("create needs -f FILE, or namespace|deployment|configmap and a name");
+    m.doc = new_object(k, res, k->words[1]);
+    if (resource_namespaced(res))
+        m.ns = effective_namespace(k);
+    if (res == &res_core_configmaps)
+        good = fill_config_map(k, &m.doc);
+    else if (res == &res_apps_deployments)
+        good = fill_deployment(k, &m.doc, str_from(k->words[1]));
+    else if (res != &res_core_namespaces && res != &res_core_serviceaccounts)
+        return fail("cannot make a %s from flags; write it to a file", res->singular);
+    return good ? post(k, &m, &m.doc, "kubectl-create") : 1;
+}
+
+int kubectl_create(struct kubectl *k)
+{
+    struct manifest *m;
+    size_t n;
+    int status = 0;
+
+    if (k->n_files == 0)
+        return create_from_flags(k);
+    if (!read_manifests(k, &m, &n))
+        return 1;
+    for (size_t i = 0; i < n; i++)
+        status |= post(k, &m[i], &m[i].doc, "kubectl-create");
+    return status;
+}
