@@ -111,7 +111,8 @@ static bool add_usage(X509 *cert, X509V3_CTX *ctx, const struct cert_request *rq
                            : rq->client             ? "clientAuth"
                                                     : NULL;
 
-    if (!add_ext(cert, ctx, NID_basic_constraints, rq->is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE"))
+    if (!add_ext(cert, ctx, NID_basic_constraints,
+                 rq->is_ca ? "critical,CA:TRUE" : "critical,CA:FALSE"))
         return false;
     if (!add_ext(cert, ctx, NID_key_usage,
                  rq->is_ca ? "critical,digitalSignature,keyCertSign,cRLSign"

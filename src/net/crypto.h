@@ -9,14 +9,15 @@ void sha512(struct str bytes, uint8_t ret_digest[64]); /** SHA-512. */
 bool crypto_equal(struct str a, struct str b);
 
 struct jwt_key; /* an ECDSA P-256 key pair or public key, with its key id */
-MUST_USE int jwt_key_load(struct str pem, struct jwt_key **ret_k, struct err *err); /** Private or public PEM. */
+/** Reads a private or public key, PEM. ERR_PARSE. */
+MUST_USE int jwt_key_load(struct str pem, struct jwt_key **ret_k, struct err *err);
 struct jwt_key *jwt_key_free(struct jwt_key *k);  /** NULL is a no-op; returns NULL. */
 struct str jwt_key_id(const struct jwt_key *k);   /** base64url SHA-256 of the public key (DER). */
 void jwt_key_jwk(const struct jwt_key *k, struct buf *out); /** Appends the public JWK as JSON. */
 /** Signs @claims_json: header.claims.signature in @a. */
 MUST_USE int jwt_sign(const struct jwt_key *k, struct str claims_json, struct arena *a,
                       struct str *ret_token, struct err *err);
-/** Checks form and signature (alg must be ES256) and returns the claims' JSON; nothing else is checked.
- *  ERR_UNAUTHORIZED. Tokens over 16 KiB are refused. */
+/** Checks form and signature (alg must be ES256) and returns the claims' JSON; nothing else is
+ *  checked. ERR_UNAUTHORIZED. Tokens over 16 KiB are refused. */
 MUST_USE int jwt_verify(const struct jwt_key *k, struct str token, struct arena *a,
                         struct str *ret_claims_json, struct err *err);

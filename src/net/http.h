@@ -4,8 +4,9 @@
  * over when its head and whole body (bounded) are there. A response body is PULLED from a source as
  * the connection can take it, so a list of any size or a watch needs no buffer of its own.
  *
- * Limits, all on by default: head 1 MiB, body as given (413 beyond), 100 streams a connection, idle,
- * header and handshake timeouts. Graceful drain: stops accepting, ends idle connections, GOAWAY.
+ * Limits, all on by default: head 1 MiB, body as given (413 beyond), 100 streams a connection,
+ * idle, header and handshake timeouts, and a peer that takes no bytes for a minute is cut.
+ * Graceful drain: stops accepting, ends idle connections, GOAWAY.
  *
  * Layer: net. Threads: a server and all its exchanges belong to one loop.
  */
@@ -93,11 +94,12 @@ void http_on_abort(struct http_exchange *x, void (*fn)(void *arg), void *arg);
 struct arena *http_arena(struct http_exchange *x); /** Lives as long as the exchange. */
 struct loop *http_loop(struct http_exchange *x);   /** The loop that owns it. */
 
-/** Splits a query: calls with decoded key and value, in order. Copies into @a. ERR_BAD_REQUEST on bad %xx. */
+/** Splits a query into decoded keys and values, in order, copied into @a ('+' is a space).
+ *  ERR_BAD_REQUEST: a bad %xx, or more than 1000 of them. */
 MUST_USE int http_query_parse(struct str query, struct arena *a, struct http_header **ret_params,
                               size_t *ret_n, struct err *err);
 /** Percent-decodes a path segment into @a. ERR_BAD_REQUEST. */
 MUST_USE int http_unescape(struct str s, struct arena *a, struct str *ret_s, struct err *err);
-/** Appends @s percent-encoded for a query value or path segment. */
 struct buf;
+/** Appends @s percent-encoded for a query value or path segment. */
 void http_escape(struct buf *out, struct str s);

@@ -185,7 +185,8 @@ static enum http1_event frame_body(struct http1_parser *p)
 {
     struct str coding = http_header_find(p->rq, "transfer-encoding");
     struct str length = http_header_find(p->rq, "content-length");
-    size_t n_codings = count(p->rq, "transfer-encoding"), n_lengths = count(p->rq, "content-length");
+    size_t n_codings = count(p->rq, "transfer-encoding");
+    size_t n_lengths = count(p->rq, "content-length");
 
     if (n_codings > 0) {
         if (n_lengths > 0)

@@ -535,7 +535,7 @@ static void start_session(struct h2 *h)
         abort();
     nghttp2_option_del(opt);
     nghttp2_session_callbacks_del(cb);
-    if (nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings)) != 0 ||
+    if (nghttp2_submit_settings(h->session, NGHTTP2_FLAG_NONE, settings, ARRAY_LEN(settings)) ||
         nghttp2_session_set_local_window_size(h->session, NGHTTP2_FLAG_NONE, 0, CONN_WINDOW) != 0)
         abort(); /* only for want of memory */
 }

@@ -166,7 +166,8 @@ void http_exchange_too_large(struct http_exchange *x)
     char text[256];
     int n = snprintf(text, sizeof(text),
                      "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},"
-                     "\"status\":\"Failure\",\"message\":\"Request entity too large: limit is %zu\","
+                     "\"status\":\"Failure\","
+                     "\"message\":\"Request entity too large: limit is %zu\","
                      "\"reason\":\"RequestEntityTooLarge\",\"code\":413}\n",
                      x->hc->server->opts.body_max);
 

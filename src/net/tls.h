@@ -1,20 +1,23 @@
 /* tls.h - TLS contexts, keys and certificates (OpenSSL 3): TLS 1.2+, ECDSA P-256.
- * Layer: net. Threads: contexts are shared, immutable once made; tls_context_reload() swaps inside. */
+ * Layer: net. Threads: contexts are shared and immutable, but for tls_context_reload(), which
+ * swaps inside. */
 #pragma once
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/str.h"
 
 struct tls_context;
-/** For servers: PEM chain and key; @client_ca_pem (may be empty) verifies client certificates, which
- *  are optional. ALPN offers h2 and http/1.1. ERR_PARSE. */
+/** For servers: PEM chain and key; @client_ca_pem (may be empty) verifies client certificates,
+ *  which are optional: one that does not verify shows as bad_cert in the request's peer.
+ *  ALPN offers h2 and http/1.1. ERR_PARSE. */
 MUST_USE int tls_server_context(struct str cert_pem, struct str key_pem, struct str client_ca_pem,
                                 struct tls_context **ret_c, struct err *err);
 /** For clients: trusts @ca_pem (empty: the system's roots); optional client certificate.
  *  @insecure skips verification. */
 MUST_USE int tls_client_context(struct str ca_pem, struct str cert_pem, struct str key_pem,
                                 bool insecure, struct tls_context **ret_c, struct err *err);
-/** Replaces certificate and key for new connections (renewal while running). ERR_PARSE keeps the old. */
+/** Replaces certificate and key for new connections (renewal while running). ERR_PARSE keeps the
+ *  old. Any thread. */
 MUST_USE int tls_context_reload(struct tls_context *c, struct str cert_pem, struct str key_pem,
                                 struct err *err);
 struct tls_context *tls_context_free(struct tls_context *c); /** NULL is a no-op; returns NULL. */
@@ -30,7 +33,8 @@ struct cert_request { /* what a certificate shall say */
 };
 /** A new ECDSA P-256 private key, PEM (PKCS#8) in @a. */
 MUST_USE int cert_new_key(struct arena *a, struct str *ret_key_pem, struct err *err);
-/** A certificate for the public half of @key_pem, signed by the CA (@ca_cert_pem empty: self-signed). */
+/** A certificate for the public half of @key_pem, signed by the CA (@ca_cert_pem empty: by itself).
+ *  ERR_PARSE, ERR_INVALID (a name or address that is none). */
 MUST_USE int cert_issue(const struct cert_request *rq, struct str key_pem, struct str ca_cert_pem,
                         struct str ca_key_pem, struct arena *a, struct str *ret_cert_pem,
                         struct err *err);

@@ -89,6 +89,7 @@ void websocket_close(struct websocket *w, int code)
         conn_close(w->conn);
     else
         conn_deadline(w->conn, CLOSE_WAIT_MS);
+    conn_pause(w->conn, false); /* or the peer's close would not be seen */
 }
 
 /* ---- receiving ---- */

@@ -21,9 +21,11 @@ size_t websocket_protocols(const struct http_request *rq, struct arena *a, struc
  *  has gone or it is no HTTP/1.1: nothing of @h is called then. */
 struct websocket *websocket_accept(struct http_exchange *x, struct str protocol,
                                    const struct websocket_handler *h);
-/** Queues a message. False when more than 1 MiB waits: stop until on_drain (it is queued all the same). */
+/** Queues a message. False when more than 1 MiB waits: stop until on_drain (it is queued all the
+ *  same); false too once the end has begun. */
 bool websocket_send(struct websocket *w, struct str data, bool binary);
-/** Stops (true) or resumes reading: back-pressure. What has been read already is still delivered. */
+/** Stops (true) or resumes reading: back-pressure. What has been read already is still
+ *  delivered; a paused one does not see the peer's end. */
 void websocket_pause(struct websocket *w, bool pause);
 /** Sends close with @code, then ends; on_closed follows. Idempotent. */
 void websocket_close(struct websocket *w, int code);

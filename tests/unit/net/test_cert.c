@@ -53,7 +53,8 @@ static void test_not_after_and_covers(void **state)
 {
     static const char *const both[] = {"a.example", "b.example", NULL};
     static const char *const one[] = {"B.EXAMPLE", NULL}, *const other[] = {"c.example", NULL};
-    static const char *const ips[] = {"10.0.0.1", "fd00::1", NULL}, *const ip[] = {"10.0.0.2", NULL};
+    static const char *const ips[] = {"10.0.0.1", "fd00::1", NULL};
+    static const char *const ip[] = {"10.0.0.2", NULL};
     static const char *const sly[] = {"a.example,DNS:evil.example", NULL};
     static const char *const evil[] = {"evil.example", NULL};
     struct cert_request rq = {.common_name = "x",

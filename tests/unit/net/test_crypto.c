@@ -151,8 +151,10 @@ static void test_public_key_verifies_and_does_not_sign(void **state)
     assert_ok(jwt_key_load(str_from(pub), &k, &err), &err);
     assert_int_equal(jwt_sign(k, STR("{}"), &a, &token, &err), ERR_INTERNAL);
     jwt_key_jwk(k, &jwk);
-    assert_true(str_find(buf_view(&jwk), STR("\"x\":\"qfyctkFhZto-GhYrhbCkLqA6fdA7q3m9woanLqYRVOg\"")) > 0);
-    assert_true(str_find(buf_view(&jwk), STR("\"y\":\"NWPK72a3d9d161ziiD14wqu9YVmRdc78rJ03X8NzT4c\"")) > 0);
+    assert_true(str_find(buf_view(&jwk), STR("\"x\":\""
+                                             "qfyctkFhZto-GhYrhbCkLqA6fdA7q3m9woanLqYRVOg\"")) > 0);
+    assert_true(str_find(buf_view(&jwk), STR("\"y\":\""
+                                             "NWPK72a3d9d161ziiD14wqu9YVmRdc78rJ03X8NzT4c\"")) > 0);
     (void)jwt_key_free(k);
 }
 

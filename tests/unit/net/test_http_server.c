@@ -227,8 +227,8 @@ static void test_too_large_gets_a_status(void **state)
     (void)state;
     fixture_start(&f);
     client_open(&c, &f, NULL, NULL, STR_NULL, STR_NULL);
-    assert_int_equal(ask(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3145729\r\n\r\n", &a,
-                         &head, &body), 413);
+    assert_int_equal(ask(&c, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3145729\r\n\r\n",
+                         &a, &head, &body), 413);
     assert_str_equal(body, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
                            "\"Failure\",\"message\":\"Request entity too large: limit is 3145728\","
                            "\"reason\":\"RequestEntityTooLarge\",\"code\":413}\n");
