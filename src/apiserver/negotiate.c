@@ -189,6 +189,12 @@ bool negotiate_gzip(const struct request *rq)
     return false;
 }
 
+/* Logs, exec and their like: bytes, whatever the client says it takes. */
+static bool streams(const struct request *rq)
+{
+    return rq->subres && !rq->subres->type;
+}
+
 static enum stage_result negotiate_out(struct request *rq)
 {
     struct str accept = http_header_find(rq->head, "accept");
@@ -197,11 +203,11 @@ static enum stage_result negotiate_out(struct request *rq)
     if (str_empty(str_trim(accept)))
         accept = STR("*/*");
     if (!choose(rq, accept)) {
-        if (rq->is_resource)
+        if (rq->is_resource && !streams(rq))
             return request_failf(rq, ERR_NOT_ACCEPTABLE,
                                  "only the following media types are accepted: %s",
                                  watch ? STREAM_MEDIA : ALL_MEDIA);
-        rq->out_media = MEDIA_JSON; /* an endpoint reads Accept itself where it has forms */
+        rq->out_media = MEDIA_JSON; /* of errors; an endpoint with forms reads Accept itself */
     }
     if (watch && rq->out_media == MEDIA_YAML) {
         rq->out_media = MEDIA_JSON;
@@ -270,7 +276,7 @@ enum stage_result stage_negotiate(struct request *rq)
 {
     enum stage_result r = negotiate_out(rq);
 
-    if (r != STAGE_NEXT || !rq->is_resource)
+    if (r != STAGE_NEXT || !rq->is_resource || streams(rq))
         return r;
     r = negotiate_table(rq);
     if (r != STAGE_NEXT)

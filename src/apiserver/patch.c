@@ -87,10 +87,10 @@ static enum stage_result take_result(struct request *rq, struct doc *d)
         r = check_result(rq, d);
     if (r != STAGE_NEXT)
         return r;
-    doc_remove(d, STR("kind"));
-    doc_remove(d, STR("apiVersion"));
     if (typed_from_doc(type, d, rq->arena, obj, &err) < 0)
         return fail_result(rq, d, err.msg);
+    typed_clear(type, obj, "kind"); /* the frame's, not the object's */
+    typed_clear(type, obj, "apiVersion");
     typed_drop_gated(type, obj);
     typed_default(type, obj, rq->arena);
     rq->obj = obj;

@@ -55,6 +55,8 @@ static enum stage_result fail_text(struct request *rq, int code, struct str text
     st = failure(code, text);
     if (code == ERR_TOO_MANY || code == ERR_TIMEOUT)
         add_details(rq, &st)->retry_after_seconds = ERROR_RETRY_SEC;
+    else if (code == ERR_FORBIDDEN)
+        add_details(rq, &st); /* of a path: empty, but there */
     return status_send(rq, code, &st);
 }
 
