@@ -202,22 +202,32 @@ static int64_t next_revision(const struct dep *dep)
     return max + 1;
 }
 
-/* The Deployment carries the revision of its new set. */
+/* The Deployment carries the revision of its new set. After all else: the status has been written then,
+ * so this write is of an old revision unless nothing else was to be done; it comes with the next plan. */
 static void plan_own_revision(struct dep *dep, int64_t revision, struct plan *plan)
 {
     struct arena *a = dep->v->arena;
+    struct apps_deployment *d;
     struct str text = int_text(a, revision);
-    struct plan_op op = {.kind = PLAN_PATCH,
+    struct plan_op op = {.kind = PLAN_UPDATE,
                          .res = &res_apps_deployments,
                          .ns = dep->object->ns,
                          .name = dep->object->name,
-                         .patch_type = CLIENT_MERGE_PATCH,
                          .ignore_missing = true};
 
     if (str_eq(string_map_get(&dep->d->metadata.annotations, STR(ANN_REVISION)), text))
         return;
-    op.patch = str_printf(a, "{\"metadata\":{\"annotations\":{\"" ANN_REVISION "\":\"%.*s\"}}}",
-                          STR_ARG(text));
+    for (size_t i = 0; i < plan->n; i++) {
+        if (plan->ops[i].res == &res_apps_deployments) {
+            plan_requeue(plan, 1);
+            return; /* two writes of one object would conflict */
+        }
+    }
+    d = arena_new(a, struct apps_deployment);
+    *d = *dep->d;
+    d->metadata.annotations = copy_map(&dep->d->metadata.annotations, a);
+    string_map_set(a, &d->metadata.annotations, STR(ANN_REVISION), text);
+    op.obj = d;
     plan_add(plan, &op);
 }
 
