@@ -124,9 +124,9 @@ enum stage_result authorize_forbid(struct request *rq, const struct authz_attrib
 
     if (!at->is_resource)
         return request_failf(rq, ERR_FORBIDDEN, "forbidden: %.*s", STR_ARG(why));
-    if (rq->res)
+    if (rq->res && str_eqz(at->resource, rq->res->plural) && str_eqz(at->api_group, rq->res->group))
         return request_fail_object(rq, ERR_FORBIDDEN, rq->res, at->name, "%.*s", STR_ARG(why));
-    /* A resource that is not served is refused by its name all the same. */
+    /* One that is not served (or no resource but "users") is refused by its name all the same. */
     unknown = (struct resource){.group = str_dupz(rq->arena, at->api_group),
                                 .version = str_dupz(rq->arena, at->api_version),
                                 .plural = str_dupz(rq->arena, at->resource),

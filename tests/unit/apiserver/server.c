@@ -2,6 +2,8 @@
  * are no sockets. */
 #include "server.h"
 
+#include "net/crypto.h"
+#include "net/tls.h"
 #include "store/engine.h"
 
 enum { STEPS_MAX = 200000, READY_STEPS_MAX = 2000000 };
@@ -127,8 +129,12 @@ void server_start(struct server *s)
                                   .anonymous_auth = true};
     struct store_opts store = {0};
     struct err err = {0};
+    struct str pem;
 
     *s = (struct server){.sim = sim_new(1)};
+    assert_ok(cert_new_key(&s->arena, &pem, &err), &err);
+    assert_ok(jwt_key_load(pem, &s->token_key, &err), &err);
+    opts.token_key = s->token_key;
     s->loop = sim_loop(s->sim, "api");
     store.engine = engine_memory_new();
     store.loop = s->loop;
@@ -163,6 +169,7 @@ void server_stop(struct server *s)
     s->as = apiserver_free(s->as);
     s->store = store_close(s->store);
     s->sim = sim_free(s->sim);
+    s->token_key = jwt_key_free(s->token_key);
     arena_deinit(&s->arena);
 }
 

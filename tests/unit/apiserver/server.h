@@ -14,6 +14,7 @@ struct server {
     struct store *store;
     struct apiserver *as;
     struct arena arena; /* replies live here */
+    struct jwt_key *token_key;
 };
 struct reply {
     int status; /* 0: not answered */
