@@ -1,241 +1,156 @@
-/* test_subresources.c - binding, eviction and scale. */
+/* Subresources that change one part of an object, and limits of the pipeline. */
 #include "server.h"
 
 #define PODS "/api/v1/namespaces/default/pods"
-#define SUCCESS                                                                            \
-    "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Success\",\"code\":201}\n"
+#define CSRS "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+#define CM   "/api/v1/namespaces/default/configmaps"
 
-static void make_pod(struct server *s, const char *name, const char *more)
+static int setup(void **state)
 {
-    struct reply *r = server_post(
-        s, PODS,
-        arena_printf(&s->arena,
-                     "{\"metadata\":{\"name\":\"%s\",\"labels\":{\"app\":\"web\"}},\"spec\":{"
-                     "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]%s}}",
-                     name, more));
+    struct server *s = xnew(struct server);
 
-    assert_int_equal(r->status, 201);
+    server_start(s);
+    *state = s;
+    return 0;
 }
 
-static struct reply *bind(struct server *s, const char *pod, const char *node)
+static int teardown(void **state)
 {
-    return server_post(
-        s, arena_printf(&s->arena, PODS "/%s/binding", pod),
-        arena_printf(&s->arena,
-                     "{\"metadata\":{\"name\":\"%s\"},\"target\":{\"kind\":\"Node\",\"name\":\"%s\"}}",
-                     pod, node));
+    server_stop(*state);
+    free(*state);
+    return 0;
 }
 
-static void test_binding_sets_the_node(void **state)
+static void make_pod(struct server *s)
 {
-    struct server s;
-    struct reply *r;
-    struct doc d;
-    const struct doc *c;
-
-    server_start(&s);
-    assert_int_equal(server_post(&s, "/api/v1/nodes",
-                                 "{\"metadata\":{\"name\":\"n1\",\"labels\":{"
-                                 "\"topology.kubernetes.io/zone\":\"z\"}}}")
+    assert_int_equal(server_post(s, PODS,
+                                 "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":["
+                                 "{\"name\":\"c\",\"image\":\"i\"}]}}")
                          ->status,
                      201);
-    make_pod(&s, "p", "");
-    assert_reply(bind(&s, "p", "n1"), 201, SUCCESS);
-    r = server_get(&s, PODS "/p");
-    d = reply_doc(&s, r);
-    assert_string_equal(reply_str(&s, r, "spec.nodeName"), "n1");
-    c = &doc_path(&d, "status.conditions")->items[0];
-    assert_str_equal(doc_path_str(c, "type"), "PodScheduled");
-    assert_str_equal(doc_path_str(c, "status"), "True");
-    assert_str_equal(json_to_str(&s.arena, doc_path(&d, "metadata.labels")),
-                     "{\"app\":\"web\",\"topology.kubernetes.io/zone\":\"z\"}");
-    r = bind(&s, "p", "n2");
-    assert_int_equal(r->status, 409);
-    assert_string_equal(reply_str(&s, r, "message"),
-                        "Operation cannot be fulfilled on pods/binding \"p\": pod p is already "
-                        "assigned to node \"n1\"");
-    server_stop(&s);
 }
 
-static void test_binding_refusals(void **state)
+static void test_ephemeral_containers_are_only_added(void **state)
 {
-    struct server s;
+    struct server *s = *state;
     struct reply *r;
 
-    server_start(&s);
-    r = bind(&s, "none", "n1");
-    assert_int_equal(r->status, 404);
-    make_pod(&s, "g", ",\"schedulingGates\":[{\"name\":\"x.io/y\"}]");
-    r = bind(&s, "g", "n1");
-    assert_string_equal(reply_str(&s, r, "message"),
-                        "Operation cannot be fulfilled on pods/binding \"g\": pod g has non-empty "
-                        ".spec.schedulingGates");
-    make_pod(&s, "p", "");
-    r = server_post(&s, PODS "/p/binding",
-                    "{\"metadata\":{\"name\":\"q\"},\"target\":{\"name\":\"n1\"}}");
-    assert_int_equal(r->status, 400);
-    r = server_post(&s, PODS "/p/binding", "{\"metadata\":{\"name\":\"p\"},\"target\":{}}");
+    make_pod(s);
+    r = server_patch(s, PODS "/p/ephemeralcontainers", "strategic",
+                     "{\"metadata\":{\"labels\":{\"l\":\"v\"}},\"spec\":{\"nodeName\":\"n\","
+                     "\"ephemeralContainers\":[{\"name\":\"e\",\"image\":\"i\"}]}}");
+    assert_int_equal(r->status, 200);
+    assert_true(str_find(r->body, STR("\"ephemeralContainers\":[{\"name\":\"e\"")) > 0);
+    assert_string_equal(reply_str(s, r, "spec.nodeName"), ""); /* not this subresource's */
+    r = server_patch(s, PODS "/p/ephemeralcontainers", "merge",
+                     "{\"spec\":{\"ephemeralContainers\":[]}}");
     assert_int_equal(r->status, 422);
-    /* The older way, by a resource of its own. */
-    r = server_post(&s, "/api/v1/namespaces/default/bindings",
-                    "{\"metadata\":{\"name\":\"p\"},\"target\":{\"kind\":\"Node\",\"name\":\"n1\"}}");
-    assert_reply(r, 201, SUCCESS);
-    server_stop(&s);
-}
-
-static struct reply *evict(struct server *s, const char *pod)
-{
-    return server_post(s, arena_printf(&s->arena, PODS "/%s/eviction", pod),
-                       arena_printf(&s->arena,
-                                    "{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\","
-                                    "\"metadata\":{\"name\":\"%s\"}}",
-                                    pod));
-}
-
-/* A running, ready pod. */
-static void run_pod(struct server *s, const char *name)
-{
-    struct reply *r;
-
-    make_pod(s, name, ",\"nodeName\":\"n1\"");
-    r = server_patch(s, arena_printf(&s->arena, PODS "/%s/status", name), "merge",
-                     "{\"status\":{\"phase\":\"Running\",\"conditions\":[{\"type\":\"Ready\","
-                     "\"status\":\"True\"}]}}");
-    assert_int_equal(r->status, 200);
-}
-
-static void budget(struct server *s, const char *name, int allowed)
-{
-    struct reply *r;
-
-    r = server_post(s, "/apis/policy/v1/namespaces/default/poddisruptionbudgets",
-                    arena_printf(&s->arena,
-                                 "{\"metadata\":{\"name\":\"%s\"},\"spec\":{\"minAvailable\":2,"
-                                 "\"selector\":{\"matchLabels\":{\"app\":\"web\"}}}}",
-                                 name));
-    assert_int_equal(r->status, 201);
-    r = server_patch(s,
-                     arena_printf(&s->arena,
-                                  "/apis/policy/v1/namespaces/default/poddisruptionbudgets/%s/status",
-                                  name),
-                     "merge",
-                     arena_printf(&s->arena,
-                                  "{\"status\":{\"observedGeneration\":1,\"disruptionsAllowed\":%d,"
-                                  "\"currentHealthy\":2,\"desiredHealthy\":2,\"expectedPods\":2}}",
-                                  allowed));
-    assert_int_equal(r->status, 200);
-}
-
-static void test_eviction_without_budget(void **state)
-{
-    struct server s;
-    struct reply *r;
-
-    server_start(&s);
-    make_pod(&s, "pending", "");
-    assert_reply(evict(&s, "pending"), 201, SUCCESS);
-    assert_int_equal(server_get(&s, PODS "/pending")->status, 404);
-    run_pod(&s, "p");
-    assert_reply(evict(&s, "p"), 201, SUCCESS);
-    r = server_get(&s, PODS "/p"); /* the kubelet has to stop it first */
-    assert_int_equal(r->status, 200);
-    assert_true(*reply_str(&s, r, "metadata.deletionTimestamp"));
-    assert_true(str_find(r->body, STR("\"reason\":\"EvictionByEvictionAPI\"")) > 0);
-    assert_int_equal(evict(&s, "none")->status, 404);
-    server_stop(&s);
-}
-
-static void test_eviction_keeps_to_the_budget(void **state)
-{
-    struct server s;
-    struct reply *r;
-
-    server_start(&s);
-    run_pod(&s, "a");
-    run_pod(&s, "b");
-    budget(&s, "w", 1);
-    assert_reply(evict(&s, "a"), 201, SUCCESS);
-    r = server_get(&s, "/apis/policy/v1/namespaces/default/poddisruptionbudgets/w");
-    assert_int_equal(reply_int(&s, r, "status.disruptionsAllowed"), 0);
-    assert_true(*reply_str(&s, r, "status.disruptedPods.a"));
-    r = evict(&s, "b");
-    assert_reply(r, 429,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"Cannot evict pod as it would violate the pod's disruption budget.\","
-                 "\"reason\":\"TooManyRequests\",\"details\":{\"causes\":[{\"reason\":"
-                 "\"DisruptionBudget\",\"message\":\"The disruption budget w needs 2 healthy pods "
-                 "and has 2 currently\"}]},\"code\":429}\n");
-    budget(&s, "x", 1);
-    r = evict(&s, "b");
-    assert_int_equal(r->status, 500);
-    server_stop(&s);
-}
-
-static void test_scale(void **state)
-{
-    struct server s;
-    struct reply *r;
-    const char *target = "/apis/apps/v1/namespaces/default/deployments/d/scale";
-
-    server_start(&s);
-    r = server_post(&s, "/apis/apps/v1/namespaces/default/deployments",
-                    "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"replicas\":2,\"selector\":{"
-                    "\"matchLabels\":{\"app\":\"web\"}},\"template\":{\"metadata\":{\"labels\":{"
-                    "\"app\":\"web\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}");
-    assert_int_equal(r->status, 201);
-    r = server_get(&s, target);
-    assert_int_equal(r->status, 200);
-    assert_string_equal(reply_str(&s, r, "kind"), "Scale");
-    assert_int_equal(reply_int(&s, r, "spec.replicas"), 2);
-    assert_string_equal(reply_str(&s, r, "status.selector"), "app=web");
-    r = server_patch(&s, target, "merge", "{\"spec\":{\"replicas\":5}}");
-    assert_int_equal(r->status, 200);
-    assert_int_equal(reply_int(&s, r, "spec.replicas"), 5);
-    r = server_put(&s, target,
-                   "{\"kind\":\"Scale\",\"apiVersion\":\"autoscaling/v1\",\"metadata\":{\"name\":\"d\","
-                   "\"namespace\":\"default\"},\"spec\":{\"replicas\":3}}");
-    assert_int_equal(r->status, 200);
-    r = server_get(&s, "/apis/apps/v1/namespaces/default/deployments/d");
-    assert_int_equal(reply_int(&s, r, "spec.replicas"), 3);
-    assert_int_equal(reply_int(&s, r, "metadata.generation"), 3);
-    r = server_patch(&s, target, "merge", "{\"spec\":{\"replicas\":-1}}");
-    assert_string_equal(reply_str(&s, r, "message"),
-                        "Scale.autoscaling \"d\" is invalid: spec.replicas: Invalid value: -1: must "
-                        "be greater than or equal to 0");
-    r = server_patch(&s, target, "merge",
-                     "{\"metadata\":{\"resourceVersion\":\"1\"},\"spec\":{\"replicas\":1}}");
-    assert_int_equal(r->status, 409);
-    server_stop(&s);
-}
-
-static void test_streams_need_an_upgrade_and_a_node(void **state)
-{
-    struct server s;
-    struct reply *r;
-
-    server_start(&s);
-    make_pod(&s, "p", "");
-    r = server_get(&s, PODS "/p/log");
-    assert_reply(r, 200, "");
-    r = server_get(&s, PODS "/p/log?container=x");
-    assert_string_equal(reply_str(&s, r, "message"), "container x is not valid for pod p");
-    r = server_get(&s, PODS "/p/log?tailLines=-1");
+    assert_string_equal(reply_str(s, r, "message"),
+                        "Pod \"p\" is invalid: spec.ephemeralContainers: Forbidden: existing "
+                        "ephemeral containers \"e\" may not be removed\n");
+    r = server_patch(s, PODS "/p/ephemeralcontainers", "merge",
+                     "{\"spec\":{\"ephemeralContainers\":[{\"name\":\"e\",\"image\":\"j\"}]}}");
     assert_int_equal(r->status, 422);
-    r = server_get(&s, PODS "/p/exec?command=ls&stdout=true");
-    assert_int_equal(r->status, 400);
-    assert_string_equal(reply_str(&s, r, "message"), "Upgrade request required");
-    server_stop(&s);
+}
+
+static void test_resize_changes_resources_only(void **state)
+{
+    struct server *s = *state;
+    struct reply *r;
+
+    make_pod(s);
+    r = server_patch(s, PODS "/p/resize", "strategic",
+                     "{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"other\","
+                     "\"resources\":{\"requests\":{\"cpu\":\"250m\"}}}]}}");
+    assert_int_equal(r->status, 200);
+    assert_true(str_find(r->body, STR("\"requests\":{\"cpu\":\"250m\"}")) > 0);
+    assert_true(str_find(r->body, STR("\"image\":\"i\"")) > 0);
+}
+
+static void test_approval_is_final(void **state)
+{
+    struct server *s = *state;
+    struct reply *r = server_post(s, CSRS,
+                                  "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"request\":\"Yg==\","
+                                  "\"signerName\":\"a.b/c\",\"usages\":[\"client auth\"]}}");
+
+    assert_int_equal(r->status, 201);
+    r = server_patch(s, CSRS "/c/approval", "merge",
+                     "{\"status\":{\"certificate\":\"Yg==\",\"conditions\":[{\"type\":\"Approved\","
+                     "\"status\":\"True\"},{\"type\":\"Failed\",\"status\":\"True\"}]}}");
+    assert_int_equal(r->status, 200);
+    assert_true(str_find(r->body, STR("\"type\":\"Approved\"")) > 0);
+    assert_true(str_find(r->body, STR("\"type\":\"Failed\"")) < 0);
+    assert_true(str_find(r->body, STR("certificate\":\"")) < 0);
+    r = server_patch(s, CSRS "/c/approval", "merge", "{\"status\":{\"conditions\":[]}}");
+    assert_int_equal(r->status, 422);
+    assert_string_equal(reply_str(s, r, "message"),
+                        "CertificateSigningRequest.certificates.k8s.io \"c\" is invalid: "
+                        "status.conditions: Forbidden: updates may not remove a condition of type "
+                        "\"Approved\"");
+}
+
+static void test_unknown_subresources_are_not_found(void **state)
+{
+    struct server *s = *state;
+
+    make_pod(s);
+    assert_int_equal(server_get(s, PODS "/p/nothing")->status, 404);
+    assert_int_equal(server_post(s, PODS "/p/status", "{}")->status, 405);
+    assert_int_equal(server_get(s, PODS "/p/proxy")->status, 404);
+}
+
+static void test_too_many_requests(void **state)
+{
+    struct server *s = *state;
+    struct call make = {.method = "POST",
+                        .target = CM,
+                        .type = "application/json",
+                        .body = "{\"metadata\":{\"generateName\":\"a\"}}",
+                        .as_user = "joe", /* administrators are never refused */
+                        .dont_wait = true};
+    struct reply *r;
+
+    atomic_store(&s->as->writing, s->as->opts.inflight_max / 2);
+    r = server_call(s, &make);
+    assert_int_equal(r->status, 429);
+    assert_str_equal(r->body, "Too many requests, please try again later.\n");
+    assert_str_equal(reply_header(r, "Retry-After"), "1");
+    atomic_store(&s->as->writing, 0);
+    r = server_call(s, &make);
+    assert_int_equal(r->status, 403); /* it came further */
+    sim_run_for(s->sim, 10);
+    assert_int_equal(atomic_load(&s->as->writing), 0);
+}
+
+static void test_stopping_ends_watches_and_refuses(void **state)
+{
+    struct server *s = *state;
+    struct reply *watch =
+        server_call(s, &(struct call){.method = "GET", .target = CM "?watch=1", .dont_wait = true});
+    struct reply *r;
+
+    sim_run_for(s->sim, 10);
+    assert_int_equal(watch->status, 200);
+    assert_false(watch->ended);
+    atomic_store(&s->as->stopping, true);
+    r = server_get(s, CM);
+    assert_int_equal(r->status, 429);
+    assert_str_equal(r->body, "The apiserver is shutting down, please try again later.");
+    atomic_store(&s->as->stopping, false);
+    /* teardown stops the server, and fails when the watch lives on */
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_binding_sets_the_node),
-        cmocka_unit_test(test_binding_refusals),
-        cmocka_unit_test(test_eviction_without_budget),
-        cmocka_unit_test(test_eviction_keeps_to_the_budget),
-        cmocka_unit_test(test_scale),
-        cmocka_unit_test(test_streams_need_an_upgrade_and_a_node),
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    static const struct CMUnitTest tests[] = {
+        T(test_ephemeral_containers_are_only_added),
+        T(test_resize_changes_resources_only),
+        T(test_approval_is_final),
+        T(test_unknown_subresources_are_not_found),
+        T(test_too_many_requests),
+        T(test_stopping_ends_watches_and_refuses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
