@@ -2,7 +2,8 @@
  *
  * Which snapshot is read follows the table of resourceVersion and resourceVersionMatch
  * (https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-for-get-and-list).
- * A chunk of a list is counted before its first byte leaves, since the token stands in front of the items.
+ * A chunk of a list is counted before its first byte leaves, since the token stands in front of
+ * the items.
  */
 #include "apiserver/continue_token.h"
 #include "apiserver/filters.h"

@@ -1,5 +1,6 @@
 /* watcher.h - one watch: the state at its start, then what changes, as its selectors see it; and
- * the hub that wakes all watches of a loop with one subscription per resource. Internal to apiserver/.
+ * the hub that wakes all watches of a loop with one subscription per resource. Internal to
+ * apiserver/.
  *
  * A watcher is a cursor into the journal of its resource and holds no events. Its owner pulls items
  * with watcher_next() until there are none, and goes on when on_wake is called.

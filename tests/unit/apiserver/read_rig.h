@@ -1,5 +1,5 @@
-/* read_rig.h - a server that only reads, on simulated time: the real pipeline over a store in memory,
- * everybody allowed, with an HTTP exchange that keeps what it is answered. For tests. */
+/* read_rig.h - a server that only reads, on simulated time: the real pipeline over a store in
+ * memory, everybody allowed, with an HTTP exchange that keeps what it is answered. For tests. */
 #pragma once
 #include "apiserver/stages.h"
 #include "test.h"

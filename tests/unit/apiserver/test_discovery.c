@@ -89,11 +89,14 @@ static void test_resources(void **state)
     assert_str_equal(doc_path_str(&doc, "groupVersion"), "apps/v1");
     expect_doc(&a, find_named(list, "name", "deployments"),
                "{\"name\":\"deployments\",\"singularName\":\"deployment\",\"namespaced\":true,"
-               "\"kind\":\"Deployment\",\"verbs\":[\"create\",\"delete\",\"deletecollection\",\"get\","
-               "\"list\",\"patch\",\"update\",\"watch\"],\"shortNames\":[\"deploy\"],\"categories\":"
+               "\"kind\":\"Deployment\",\"verbs\":[\"create\",\"delete\",\"deletecollection\",\"g"
+               "et\","
+               "\"list\",\"patch\",\"update\",\"watch\"],\"shortNames\":[\"deploy\"],\"categorie"
+               "s\":"
                "[\"all\"],\"storageVersionHash\":\"8aSe+NMegvE=\"}");
     expect_doc(&a, find_named(list, "name", "deployments/scale"),
-               "{\"name\":\"deployments/scale\",\"singularName\":\"\",\"namespaced\":true,\"group\":"
+               "{\"name\":\"deployments/scale\",\"singularName\":\"\",\"namespaced\":true,\"grou"
+               "p\":"
                "\"autoscaling\",\"version\":\"v1\",\"kind\":\"Scale\",\"verbs\":[\"get\",\"patch\","
                "\"update\"]}");
     for (uint32_t i = 1; i < list->n; i++)
@@ -126,16 +129,20 @@ static void test_aggregated(void **state)
     expect_doc(&a, find_named(doc_find(&versions->items[0], STR("resources")), "resource",
                               "replicasets"),
                "{\"resource\":\"replicasets\",\"responseKind\":{\"group\":\"\",\"version\":\"\","
-               "\"kind\":\"ReplicaSet\"},\"scope\":\"Namespaced\",\"singularResource\":\"replicaset\","
+               "\"kind\":\"ReplicaSet\"},\"scope\":\"Namespaced\",\"singularResource\":\"replicas"
+               "et\","
                "\"verbs\":[\"create\",\"delete\",\"deletecollection\",\"get\",\"list\",\"patch\","
                "\"update\",\"watch\"],\"shortNames\":[\"rs\"],\"categories\":[\"all\"],"
                "\"subresources\":[{\"subresource\":\"scale\",\"responseKind\":{\"group\":"
-               "\"autoscaling\",\"version\":\"v1\",\"kind\":\"Scale\"},\"verbs\":[\"get\",\"patch\","
-               "\"update\"]},{\"subresource\":\"status\",\"responseKind\":{\"group\":\"\",\"version\":"
+               "\"autoscaling\",\"version\":\"v1\",\"kind\":\"Scale\"},\"verbs\":[\"get\",\"patc"
+               "h\","
+               "\"update\"]},{\"subresource\":\"status\",\"responseKind\":{\"group\":\"\",\"versi"
+               "on\":"
                "\"\",\"kind\":\"ReplicaSet\"},\"verbs\":[\"get\",\"patch\",\"update\"]}]}");
     x = rig_get(r, "/api", accept);
     assert_string_equal(x->type, AGGREGATED);
-    assert_non_null(strstr(rig_pull(x), "\"items\":[{\"metadata\":{},\"versions\":[{\"version\":\"v1\""));
+    assert_non_null(strstr(rig_pull(x), "\"items\":[{\"metadata\":{},\"versions\":[{\"version\""
+                                        ":\"v1\""));
     etag = rig_header(x, "ETag");
     assert_int_equal(strlen(etag), 130);
     rig_close(x);

@@ -2,7 +2,8 @@
 #include "read_rig.h"
 #include "schema/typed.h"
 
-#define CM "{\"metadata\":{\"name\":\"a\",\"namespace\":\"default\",\"uid\":\"u1\"},\"data\":{\"k\":\"<v>\"}}"
+#define CM "{\"metadata\":{\"name\":\"a\",\"namespace\":\"default\",\"uid\":\"u1\"},\"data\":" \
+    "{\"k\":\"<v>\"}}"
 #define URL "/api/v1/namespaces/default/configmaps/a"
 
 static struct rig *r;

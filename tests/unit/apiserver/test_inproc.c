@@ -1,4 +1,4 @@
-/* Calls from another loop of the process: answers, watches in batches, cancels that cross answers. */
+/* Calls from another loop of the process: answers, watches in batches, cancels amid all that. */
 #include "apiserver/inproc.h"
 #include "apiserver/watcher.h"
 #include "read_rig.h"

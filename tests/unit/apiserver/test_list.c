@@ -7,7 +7,8 @@
 #define ITEM(name, rv) \
     "{\"metadata\":{\"name\":\"" name "\",\"namespace\":\"ns1\",\"resourceVersion\":\"" rv "\"}}"
 #define LIST(meta, items) \
-    "{\"kind\":\"ConfigMapList\",\"apiVersion\":\"v1\",\"metadata\":{" meta "},\"items\":[" items "]}\n"
+    "{\"kind\":\"ConfigMapList\",\"apiVersion\":\"v1\",\"metadata\":{" meta "},\"items\":" \
+    "[" items "]}\n"
 #define NS1 "/api/v1/namespaces/ns1/configmaps"
 
 static struct rig *r;
@@ -66,11 +67,13 @@ static void test_namespace_and_all(void **state)
 {
     (void)state;
     rig_expect(r, NS1, NULL, 200,
-               LIST("\"resourceVersion\":\"5\"", ITEM("a", "2") "," ITEM("b", "3") "," ITEM("c", "4")));
+               LIST("\"resourceVersion\":\"5\"",
+                    ITEM("a", "2") "," ITEM("b", "3") "," ITEM("c", "4")));
     rig_expect(r, "/api/v1/configmaps", NULL, 200,
                LIST("\"resourceVersion\":\"5\"",
                     ITEM("a", "2") "," ITEM("b", "3") "," ITEM("c", "4") ","
-                    "{\"metadata\":{\"name\":\"x\",\"namespace\":\"ns2\",\"resourceVersion\":\"5\"}}"));
+                    "{\"metadata\":{\"name\":\"x\",\"namespace\":\"ns2\","
+                    "\"resourceVersion\":\"5\"}}"));
     /* The namespace is a whole path segment. */
     rig_expect(r, "/api/v1/namespaces/ns/configmaps", NULL, 200,
                LIST("\"resourceVersion\":\"5\"", ""));
@@ -124,10 +127,12 @@ static void test_limit_that_fits(void **state)
 {
     (void)state;
     rig_expect(r, NS1 "?limit=3", NULL, 200,
-               LIST("\"resourceVersion\":\"5\"", ITEM("a", "2") "," ITEM("b", "3") "," ITEM("c", "4")));
+               LIST("\"resourceVersion\":\"5\"",
+                    ITEM("a", "2") "," ITEM("b", "3") "," ITEM("c", "4")));
     /* Version 0: all at once. */
     rig_expect(r, NS1 "?limit=1&resourceVersion=0", NULL, 200,
-               LIST("\"resourceVersion\":\"5\"", ITEM("a", "2") "," ITEM("b", "3") "," ITEM("c", "4")));
+               LIST("\"resourceVersion\":\"5\"",
+                    ITEM("a", "2") "," ITEM("b", "3") "," ITEM("c", "4")));
 }
 
 static void test_exact(void **state)
@@ -198,7 +203,8 @@ static void test_old_token(void **state)
     assert_str_equal(json, "{\"v\":\"meta.k8s.io/v1\",\"rv\":-1,\"start\":\"a\\u0000\"}");
     rig_close(x);
     rig_expect(r, arena_printf(&a, NS1 "?continue=%.*s", STR_ARG(again)), NULL, 200,
-               LIST("\"resourceVersion\":\"7\"", ITEM("b", "6") "," ITEM("c", "4") "," ITEM("d", "7")));
+               LIST("\"resourceVersion\":\"7\"",
+                    ITEM("b", "6") "," ITEM("c", "4") "," ITEM("d", "7")));
     rig_expect(r, NS1 "?resourceVersion=2&resourceVersionMatch=Exact", NULL, 410,
                STATUS("The resourceVersion for the provided list is too old.", "Expired", "410"));
 }

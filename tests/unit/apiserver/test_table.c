@@ -89,7 +89,8 @@ static void test_rows(void **state)
 {
     struct resource res = with_columns();
     struct view v = view_of(&res, INCLUDE_METADATA);
-    struct object *o = make(&res, "{\"metadata\":{\"name\":\"a\",\"namespace\":\"n\",\"generation\":4,"
+    struct object *o = make(&res, "{\"metadata\":{\"name\":\"a\",\"namespace\":\"n\",\"generatio"
+                                  "n\":4,"
                                   "\"creationTimestamp\":\"2025-12-31T23:00:00Z\"},"
                                   "\"data\":{\"x\":\"1\",\"y\":\"2\"},\"immutable\":true}");
     struct object *bare = make(&res, "{\"metadata\":{\"name\":\"b\"}}");
@@ -124,7 +125,8 @@ static void test_kind_without_columns(void **state)
     res.columns = NULL;
     res.n_columns = 0;
     v = view_of(&res, INCLUDE_NONE);
-    o = make(&res, "{\"metadata\":{\"name\":\"a\",\"creationTimestamp\":\"2025-12-31T23:00:00Z\"}}");
+    o = make(&res, "{\"metadata\":{\"name\":\"a\",\"creationTimestamp\":\"2025-12-31T23:00:00Z\"}"
+                   "}");
     table_single(&v, o, false, &out);
     assert_str_equal(buf_view(&out),
                      "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":"
@@ -147,7 +149,8 @@ static void test_over_http(void **state)
     x = rig_get(r, "/api/v1/configmaps?includeObject=None", accept);
     body = rig_pull(x);
     assert_string_equal(x->type, "application/json");
-    assert_non_null(strstr(body, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":"
+    assert_non_null(strstr(body, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadat"
+                                 "a\":"
                                  "{\"resourceVersion\":\"3\"},\"columnDefinitions\":[{\"name\":"
                                  "\"Name\",\"type\":\"string\",\"format\":\"name\","));
     assert_non_null(strstr(body, "\"rows\":[{\"cells\":[\"a\","));
@@ -169,7 +172,8 @@ static void test_json_member(void **state)
     (void)state;
     assert_str_equal(json_member(STR("{\"a\":{\"x\":\"}\\\"\"},\"b\":[1,{\"c\":2}],\"d\":3}"), "a"),
                      "{\"x\":\"}\\\"\"}");
-    assert_str_equal(json_member(STR("{\"a\":1,\"b\":[1,{\"c\":2}],\"d\":3}"), "b"), "[1,{\"c\":2}]");
+    assert_str_equal(json_member(STR("{\"a\":1,\"b\":[1,{\"c\":2}],\"d\":3}"), "b"), "[1,"
+                                     "{\"c\":2}]");
     assert_str_equal(json_member(STR("{ \"a\" : 1 , \"d\" : 3 }"), "d"), "3");
     assert_null(json_member(STR("{\"a\":{\"d\":1}}"), "d").p);
     assert_null(json_member(STR("{}"), "d").p);

@@ -1,4 +1,4 @@
-/* Watches over HTTP: what comes first, what changes look like through selectors, bookmarks, ends. */
+/* Watches over HTTP: what comes first, changes seen through selectors, bookmarks, ends. */
 #include "apiserver/pipeline.h"
 #include "apiserver/watcher.h"
 #include "codec/pb.h"
@@ -66,8 +66,9 @@ static void test_state_then_changes(void **state)
     put("a", "ns1", NULL);
     drop("b");
     put("other", "ns2", NULL);
-    assert_string_equal(rig_more(x, 1), EVENT("ADDED", META("b", "4")) EVENT("MODIFIED", META("a", "5"))
-                                            EVENT("DELETED", META("b", "6")));
+    assert_string_equal(rig_more(x, 1), EVENT("ADDED", META("b", "4"))
+                                        EVENT("MODIFIED", META("a", "5"))
+                                        EVENT("DELETED", META("b", "6")));
     assert_string_equal(rig_more(x, 1000), "");
     rig_close(x);
 }
@@ -173,7 +174,8 @@ static void test_initial_events(void **state)
     x = rig_get(r, INITIAL "&allowWatchBookmarks=true", NULL);
     assert_string_equal(rig_pull(x),
                         EVENT("ADDED", META("a", "2")) EVENT("ADDED", META("b", "3"))
-                        EVENT("BOOKMARK", "\"metadata\":{\"resourceVersion\":\"3\",\"annotations\":{"
+                        EVENT("BOOKMARK", "\"metadata\":{\"resourceVersion\":\"3\",\"annotation"
+                              "s\":{"
                               "\"k8s.io/initial-events-end\":\"true\"}}"));
     put("c", "ns1", NULL);
     assert_string_equal(rig_more(x, 1), EVENT("ADDED", META("c", "4")));
@@ -203,7 +205,8 @@ static void test_too_old(void **state)
     assert_string_equal(rig_pull(x),
                         "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\","
                         "\"metadata\":{},\"status\":\"Failure\",\"message\":"
-                        "\"too old resource version: 1 (3)\",\"reason\":\"Expired\",\"code\":410}}\n");
+                        "\"too old resource version: 1 "
+                        "(3)\",\"reason\":\"Expired\",\"code\":410}}\n");
     assert_true(x->ended);
     rig_close(x);
 }
@@ -227,7 +230,8 @@ static void test_partial_and_table(void **state)
     rig_close(x);
     x = rig_get(r, WATCH "&resourceVersion=1", table);
     body = rig_pull(x);
-    assert_non_null(strstr(body, "{\"type\":\"ADDED\",\"object\":{\"kind\":\"Table\",\"apiVersion\":"
+    assert_non_null(strstr(body, "{\"type\":\"ADDED\",\"object\":{\"kind\":\"Table\",\"apiVersio"
+                                 "n\":"
                                  "\"meta.k8s.io/v1\",\"metadata\":{\"resourceVersion\":\"2\"},"
                                  "\"columnDefinitions\":[{\"name\":\"Name\","));
     /* Only the first says what the columns are. */
@@ -342,7 +346,8 @@ static void test_websocket(void **state)
     assert_string_equal(rig_pull(x), EVENT("ADDED", META("a", "2")));
     drop("a");
     sim_run_for(r->sim, 1); /* pushed, not pulled */
-    assert_string_equal(rig_pull(x), EVENT("ADDED", META("a", "2")) EVENT("DELETED", META("a", "3")));
+    assert_string_equal(rig_pull(x),
+                        EVENT("ADDED", META("a", "2")) EVENT("DELETED", META("a", "3")));
     (void)rig_more(x, 6000);
     assert_true(x->ended);
     rig_close(x);
