@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/client_inproc.h"
-#include "cmd/files.h"
+#include "cmd/addons.h"
 #include "cmd/server.h"
 #include "dns/dns.h"
 #include "kubelet/containerd.h"
@@ -25,7 +25,8 @@ struct node {
     struct worker *worker;
     struct tls_context *tls;
     struct containerd *containerd;
-    struct client *kubelet_client, *proxy_client, *dns_client;
+    struct client *kubelet_client, *proxy_client, *dns_client, *addons_client;
+    struct addons *addons;
     struct kubelet *kubelet;
     struct proxy *proxy;
     struct dns *dns;
@@ -34,6 +35,7 @@ struct node {
 
 static const char *const no_groups[] = {NULL};
 static const char *const node_groups[] = {"system:nodes", NULL};
+static const char *const masters[] = {"system:masters", NULL};
 static const char *const dns_groups[] = {"system:serviceaccounts",
                                          "system:serviceaccounts:kube-system", NULL};
 
@@ -98,6 +100,29 @@ static void start_runtime(struct node *n)
         LOG_ERROR("node", "container runtime not started: %s", err.msg);
 }
 
+static void start_dns(struct node *n)
+{
+    const struct server_config *c = n->config;
+    struct loop *loop = worker_loop(n->worker);
+    struct err err = {0};
+    struct dns_opts opts = {.address = c->node_ip,
+                            .port = DNS_PORT,
+                            .domain = c->cluster_domain,
+                            .resolv_conf = c->resolv_conf};
+    struct addons_opts addons = {.dns_service_ip = c->dns_ip,
+                                 .dns_address = c->node_ip,
+                                 .dns_port = DNS_PORT};
+
+    opts.client = n->dns_client = client_inproc_new(
+        n->as, loop, "system:serviceaccount:kube-system:kube-dns", dns_groups);
+    if (dns_new(&opts, &n->dns, &err) < 0) {
+        LOG_ERROR("node", "DNS not started: %s", err.msg);
+        return;
+    }
+    addons.client = n->addons_client = client_inproc_new(n->as, loop, "system:skiff", masters);
+    n->addons = addons_start(&addons);
+}
+
 static void setup(void *arg)
 {
     struct node *n = arg;
@@ -121,23 +146,16 @@ static void setup(void *arg)
         if (proxy_new(&opts, &n->proxy, &err) < 0)
             LOG_ERROR("node", "proxy not started: %s", err.msg);
     }
-    if (server_enabled(c, "dns")) {
-        struct dns_opts opts = {.address = c->node_ip,
-                                .port = DNS_PORT,
-                                .domain = c->cluster_domain,
-                                .resolv_conf = c->resolv_conf};
-
-        opts.client = n->dns_client = client_inproc_new(
-            n->as, loop, "system:serviceaccount:kube-system:kube-dns", dns_groups);
-        if (dns_new(&opts, &n->dns, &err) < 0)
-            LOG_ERROR("node", "DNS not started: %s", err.msg);
-    }
+    if (server_enabled(c, "dns"))
+        start_dns(n);
 }
 
 static void teardown(void *arg)
 {
     struct node *n = arg;
 
+    n->addons = addons_stop(n->addons);
+    n->addons_client = client_free(n->addons_client);
     n->dns = dns_free(n->dns);
     n->dns_client = client_free(n->dns_client);
     n->proxy = proxy_free(n->proxy, false);
