@@ -101,6 +101,55 @@ static void test_partial(void **state)
                "\"resourceVersion\":\"2\"}}\n");
 }
 
+/* Stored as v2; shown as v1. */
+static void test_another_version(void **state)
+{
+    struct http_exchange *x;
+    const char *body;
+
+    (void)state;
+    rig_put(r, &res_autoscaling_v2_horizontalpodautoscalers,
+            "{\"metadata\":{\"name\":\"h\",\"namespace\":\"n\"},\"spec\":{\"scaleTargetRef\":{"
+            "\"kind\":\"Deployment\",\"name\":\"d\"},\"maxReplicas\":5,\"metrics\":[{\"type\":"
+            "\"Resource\",\"resource\":{\"name\":\"cpu\",\"target\":{\"type\":\"Utilization\","
+            "\"averageUtilization\":60}}}]}}");
+    x = rig_get(r, "/apis/autoscaling/v1/namespaces/n/horizontalpodautoscalers/h", NULL);
+    body = rig_pull(x);
+    assert_int_equal(x->status, 200);
+    assert_non_null(strstr(body, "{\"kind\":\"HorizontalPodAutoscaler\",\"apiVersion\":"
+                                 "\"autoscaling/v1\",\"metadata\":{\"name\":\"h\",\"namespace\":"
+                                 "\"n\",\"resourceVersion\":\"2\"}"));
+    assert_non_null(strstr(body, "\"targetCPUUtilizationPercentage\":60"));
+    rig_close(x);
+    x = rig_get(r, "/apis/autoscaling/v2/horizontalpodautoscalers", NULL);
+    assert_non_null(strstr(rig_pull(x), "\"averageUtilization\":60"));
+    rig_close(x);
+    x = rig_get(r, "/apis/autoscaling/v1/horizontalpodautoscalers?watch=1", NULL);
+    assert_non_null(strstr(rig_pull(x), "\"targetCPUUtilizationPercentage\":60"));
+    rig_close(x);
+}
+
+static void test_field_names_of_another_version(void **state)
+{
+    struct http_exchange *x;
+
+    (void)state;
+    rig_put(r, &res_core_events,
+            "{\"metadata\":{\"name\":\"e\",\"namespace\":\"n\"},\"involvedObject\":{\"kind\":\"Po"
+            "d\","
+            "\"name\":\"p\"},\"reason\":\"Started\",\"message\":\"m\"}");
+    x = rig_get(r, "/apis/events.k8s.io/v1/events?fieldSelector=regarding.name%3Dp", NULL);
+    assert_non_null(strstr(rig_pull(x), "\"regarding\":{\"kind\":\"Pod\",\"name\":\"p\"}"));
+    assert_non_null(strstr(rig_pull(x), "\"note\":\"m\""));
+    rig_close(x);
+    x = rig_get(r, "/apis/events.k8s.io/v1/events?fieldSelector=regarding.name%3Dq", NULL);
+    assert_non_null(strstr(rig_pull(x), "\"items\":[]"));
+    rig_close(x);
+    x = rig_get(r, "/api/v1/events?fieldSelector=involvedObject.name%3Dp", NULL);
+    assert_non_null(strstr(rig_pull(x), "\"reason\":\"Started\""));
+    rig_close(x);
+}
+
 static void test_missing(void **state)
 {
     (void)state;
@@ -185,6 +234,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_yaml, setup, teardown),
         cmocka_unit_test_setup_teardown(test_protobuf, setup, teardown),
         cmocka_unit_test_setup_teardown(test_partial, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_another_version, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_field_names_of_another_version, setup, teardown),
         cmocka_unit_test_setup_teardown(test_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_headers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_future_revision, setup, teardown),
