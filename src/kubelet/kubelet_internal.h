@@ -52,7 +52,6 @@ struct kubelet {
     struct probes *probes;
     struct node_agent *node_agent;
     struct kubelet_server *server;
-    struct timer start_retry, housekeeping;
 };
 /** One more reference; returns @kl. */
 struct kubelet *kubelet_ref(struct kubelet *kl);
@@ -106,9 +105,12 @@ struct kcontainer {
     int64_t backoff_chosen_ns;
     bool oom;              /* cur ran out of memory */
     bool exiting;          /* cur's end is known; its termination message is being read */
+    bool restart_wanted;   /* once it has ended it starts again, whatever its policy says */
+    uint64_t retry_after_ms; /* a start failed: none before this loop time */
     bool ran;              /* some attempt was ever made: the next one counts as a restart */
     char *kill_message;       /* why it is being stopped, for the event; NULL: the pod ends */
-    int64_t kill_grace_sec;   /* with kill_message */
+    int64_t kill_grace_sec;   /* with kill_message; -1: the pod's */
+    bool hurried;             /* it was told to stop a second time, at once */
     struct probe_set *probes; /* of probes.c; NULL: none run */
 };
 
@@ -117,6 +119,7 @@ struct ksandbox {
     uint32_t attempt;
     int64_t created_ns;
     bool ready;
+    bool stopped; /* asked to, successfully */
     bool host_network;
     VEC(char *) ips; /* of the pod network; the node's with host network */
 };
@@ -124,7 +127,7 @@ enum kpod_phase { /* of the worker; only forward */
     KPOD_RUN,       /* make it run */
     KPOD_KILL,      /* stop its containers and sandbox */
     KPOD_CLEAN,     /* volumes and cgroup go */
-    KPOD_FINAL,     /* the last status is being written, the object deleted */
+    KPOD_FINAL,     /* over; if it was deleted, the last status is written, the object goes */
     KPOD_DONE,      /* nothing is left here; forgotten once the object is gone */
 };
 struct kpod {
@@ -148,7 +151,8 @@ struct kpod {
     int64_t start_ns;                    /* status.startTime */
     char *fail_reason, *fail_message;    /* the kubelet failed it: admission, deadline, eviction */
     const char *terminal;                /* "Succeeded" or "Failed" for good; NULL: not over */
-    uint32_t retry_ms;                   /* of preparation that failed */
+    uint64_t retry_after_ms; /* preparation or clean-up failed: none before this loop time */
+    bool removed;            /* the API has been told to forget the object */
     int64_t kill_grace_sec;              /* of the whole pod; -1: its own */
     uint64_t kill_start_ms;
     struct timer again;                  /* the next look, by back-off or period */
