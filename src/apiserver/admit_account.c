@@ -6,11 +6,11 @@
 #define MOUNT_PATH "/var/run/secrets/kubernetes.io/serviceaccount"
 enum { TOKEN_LIFE_SEC = 3607, FILE_MODE = 0644 };
 
-#define BOXED(a, type, value)                  \
-    ({                                         \
-        type *boxed_ = arena_new((a), type);   \
-        *boxed_ = (value);                     \
-        boxed_;                                \
+#define BOXED(a, type, value)                                                                      \
+    ({                                                                                             \
+        type *boxed_ = arena_new((a), type);                                                       \
+        *boxed_ = (value);                                                                         \
+        boxed_;                                                                                    \
     })
 
 static bool mounted(const struct core_container *c)
@@ -85,7 +85,8 @@ static void mount_token(struct request *rq, struct core_pod *pod)
     if (n == 0)
         name = str_printf(a, "kube-api-access-%.*s", STR_ARG(admit_suffix(rq)));
     if (mount_in(a, pod->spec.init_containers.v, pod->spec.init_containers.n, name) +
-            mount_in(a, pod->spec.containers.v, pod->spec.containers.n, name) == 0 ||
+                mount_in(a, pod->spec.containers.v, pod->spec.containers.n, name) ==
+            0 ||
         n > 0)
         return;
     pod->spec.volumes.v = arena_grow(a, pod->spec.volumes.v, pod->spec.volumes.n,
@@ -137,8 +138,8 @@ enum stage_result admit_account(struct request *rq)
     if (string_map_get(&pod->metadata.annotations, STR("kubernetes.io/config.mirror")).p)
         return check_mirror(rq, pod);
     if (str_empty(pod->spec.service_account_name))
-        pod->spec.service_account_name = str_empty(pod->spec.service_account)
-                                             ? STR("default") : pod->spec.service_account;
+        pod->spec.service_account_name =
+            str_empty(pod->spec.service_account) ? STR("default") : pod->spec.service_account;
     name = pod->spec.service_account_name;
     pod->spec.service_account = name;
     o = cache_find(store_cache(rq->as->store, res), resource_key(res, rq->ns, name, rq->arena));

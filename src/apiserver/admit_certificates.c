@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admit_certificates.c - who may approve and sign certificate requests, and what none may ask for. */
+/* admit_certificates.c - who may approve and sign certificate requests, and what none may ask for.
+ */
 #include "apiserver/admit.h"
 #include "schema/typed.h"
 
 static bool may_for_signer(struct request *rq, const char *verb, struct str signer)
 {
     struct str rest, domain = str_cut(signer, '/', &rest);
-    struct authz_attributes at = {.user = &rq->user, .verb = str_from(verb),
-                                  .api_group = STR("certificates.k8s.io"), .api_version = STR("*"),
-                                  .resource = STR("signers"), .name = signer, .is_resource = true};
+    struct authz_attributes at = {.user = &rq->user,
+                                  .verb = str_from(verb),
+                                  .api_group = STR("certificates.k8s.io"),
+                                  .api_version = STR("*"),
+                                  .resource = STR("signers"),
+                                  .name = signer,
+                                  .is_resource = true};
 
     if (authorize(rq->as, rq->arena, &at, NULL))
         return true;
@@ -32,8 +37,7 @@ enum stage_result admit_certificates(struct request *rq)
     signer = old->spec.signer_name;
     if (str_eqz(rq->sub, "approval") && !may_for_signer(rq, "approve", signer))
         return refuse(rq, "approve", signer);
-    if (str_eqz(rq->sub, "status") &&
-        !str_eq(old->status.certificate, csr->status.certificate) &&
+    if (str_eqz(rq->sub, "status") && !str_eq(old->status.certificate, csr->status.certificate) &&
         !may_for_signer(rq, "sign", signer))
         return refuse(rq, "sign", signer);
     return STAGE_NEXT;

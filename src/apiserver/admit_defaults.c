@@ -34,8 +34,8 @@ enum stage_result admit_tolerations(struct request *rq)
             arena_grow(rq->arena, pod->spec.tolerations.v, pod->spec.tolerations.n,
                        pod->spec.tolerations.n + 1, sizeof(*pod->spec.tolerations.v));
         t = &pod->spec.tolerations.v[pod->spec.tolerations.n++];
-        *t = (struct core_toleration){.key = str_from(keys[i]), .operator = STR("Exists"),
-                                      .effect = STR("NoExecute")};
+        *t = (struct core_toleration){
+            .key = str_from(keys[i]), .operator= STR("Exists"), .effect = STR("NoExecute")};
         t->toleration_seconds = arena_new(rq->arena, int64_t);
         *t->toleration_seconds = TOLERATION_SEC;
     }
@@ -91,9 +91,11 @@ enum stage_result admit_storage_class(struct request *rq)
     struct str name;
 
     if (!admit_is(rq, &res_core_persistentvolumeclaims) || pvc->spec.storage_class_name ||
-        string_map_get(&pvc->metadata.annotations, STR("volume.beta.kubernetes.io/storage-class")).p)
+        string_map_get(&pvc->metadata.annotations, STR("volume.beta.kubernetes.io/storage-class"))
+            .p)
         return STAGE_NEXT;
-    name = default_of(rq, &res_storage_storageclasses, "storageclass.kubernetes.io/is-default-class");
+    name =
+        default_of(rq, &res_storage_storageclasses, "storageclass.kubernetes.io/is-default-class");
     if (!name.p)
         return STAGE_NEXT;
     pvc->spec.storage_class_name = arena_new(rq->arena, struct str);

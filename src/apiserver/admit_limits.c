@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admit_limits.c - LimitRanger: the LimitRanges of a namespace fill in and bound what pods and claims
- * ask for. */
+/* admit_limits.c - LimitRanger: the LimitRanges of a namespace fill in and bound what pods and
+ * claims ask for. */
 #include "apiserver/admit.h"
 #include "base/vec.h"
 
-#define QUANTITIES(member) ((struct quantity_map *)(void *)&(member))
+#define QUANTITIES(member)    ((struct quantity_map *)(void *)&(member))
 #define QUANTITIES_OF(member) ((const struct quantity_map *)(const void *)&(member))
 
 static const struct quantity *find(const struct quantity_map *m, struct str key)
@@ -121,8 +121,7 @@ enum stage_result admit_limit_defaults(struct request *rq)
     fill_all(rq, pod->spec.containers.v, pod->spec.containers.n, false, &text);
     fill_all(rq, pod->spec.init_containers.v, pod->spec.init_containers.n, true, &text);
     if (text.len > 0)
-        string_map_set(rq->arena, &pod->metadata.annotations,
-                       STR("kubernetes.io/limit-ranger"),
+        string_map_set(rq->arena, &pod->metadata.annotations, STR("kubernetes.io/limit-ranger"),
                        str_printf(rq->arena, "LimitRanger plugin set: %s", buf_cstr(&text)));
     return STAGE_NEXT;
 }
@@ -184,14 +183,16 @@ static void check_ratio(struct checking *c, const char *type, const struct quant
     double ratio;
 
     if (!request || quantity_sign(*request) == 0) {
-        complain(c, "%.*s max limit to request ratio per %s is %.*s, but no request is specified or "
-                    "request is 0",
+        complain(c,
+                 "%.*s max limit to request ratio per %s is %.*s, but no request is specified or "
+                 "request is 0",
                  STR_ARG(bound->key), type, Q(bound->value));
         return;
     }
     if (!limit || quantity_sign(*limit) == 0) {
-        complain(c, "%.*s max limit to request ratio per %s is %.*s, but no limit is specified or "
-                    "limit is 0",
+        complain(c,
+                 "%.*s max limit to request ratio per %s is %.*s, but no limit is specified or "
+                 "limit is 0",
                  STR_ARG(bound->key), type, Q(bound->value));
         return;
     }
@@ -228,8 +229,9 @@ static void check_claim(struct checking *c, const struct core_limit_range_item *
         const struct quantity *request = find(requests, max->v[i].key);
 
         if (!request)
-            complain(c, "maximum %.*s usage per PersistentVolumeClaim is %.*s.  No request is "
-                        "specified",
+            complain(c,
+                     "maximum %.*s usage per PersistentVolumeClaim is %.*s.  No request is "
+                     "specified",
                      STR_ARG(max->v[i].key), Q(max->v[i].value));
         else if (quantity_cmp(*request, max->v[i].value) > 0)
             complain(c, "maximum %.*s usage per PersistentVolumeClaim is %.*s, but request is %.*s",

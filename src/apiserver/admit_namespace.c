@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admit_namespace.c - NamespaceLifecycle: nothing is made in a namespace that is not there, or on its
- * way out; some namespaces stay for ever. */
+/* admit_namespace.c - NamespaceLifecycle: nothing is made in a namespace that is not there, or on
+ * its way out; some namespaces stay for ever. */
 #include "apiserver/admit.h"
 
 static bool immortal(struct str name)
 {
-    return str_eqz(name, "default") || str_eqz(name, "kube-system") ||
-           str_eqz(name, "kube-public");
+    return str_eqz(name, "default") || str_eqz(name, "kube-system") || str_eqz(name, "kube-public");
 }
 
 static enum stage_result refuse_terminating(struct request *rq, struct str ns)
@@ -53,8 +52,8 @@ enum stage_result admit_namespace(struct request *rq)
     if (!o)
         return request_fail_object(rq, ERR_NOT_FOUND, &res_core_namespaces, rq->ns, NULL);
     ns = OBJECT_AS(core_namespace, o);
-    if (op == ADMIT_CREATE && (ns->metadata.deletion_timestamp.set ||
-                               str_eqz(ns->status.phase, "Terminating")))
+    if (op == ADMIT_CREATE &&
+        (ns->metadata.deletion_timestamp.set || str_eqz(ns->status.phase, "Terminating")))
         r = refuse_terminating(rq, rq->ns);
     object_unref(o);
     return r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admit_priority.c - Priority: what a pod's priority class means, and that one class is the default. */
+/* admit_priority.c - Priority: what a pod's priority class means, and that one class is the
+ * default. */
 #include "apiserver/admit.h"
 
 /* The class for pods that name none: of several the one with the lowest value. A reference. */
@@ -33,11 +34,12 @@ static enum stage_result apply(struct request *rq, struct core_pod *pod,
         c && c->preemption_policy ? *c->preemption_policy : STR("PreemptLowerPriority");
 
     if (pod->spec.priority && *pod->spec.priority != value)
-        return admit_forbid(rq,
-                            "the integer value of priority (%d) must not be provided in pod spec; "
-                            "priority admission controller computed %d from the given PriorityClass "
-                            "name",
-                            *pod->spec.priority, value);
+        return admit_forbid(
+            rq,
+            "the integer value of priority (%d) must not be provided in pod spec; "
+            "priority admission controller computed %d from the given PriorityClass "
+            "name",
+            *pod->spec.priority, value);
     if (pod->spec.preemption_policy && !str_eq(*pod->spec.preemption_policy, policy))
         return admit_forbid(rq,
                             "the string value of PreemptionPolicy (%.*s) must not be provided in "

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admit_rbac.c - no escalation by roles and bindings: who writes them has the rights they give, or the
- * verbs escalate or bind. */
+/* admit_rbac.c - no escalation by roles and bindings: who writes them has the rights they give, or
+ * the verbs escalate or bind. */
 #include "apiserver/admit.h"
 #include "apiserver/rbac.h"
 #include "schema/typed.h"
@@ -18,9 +18,13 @@ static bool is_master(const struct user_info *u)
 static bool may(struct request *rq, const char *verb, const char *resource, struct str ns,
                 struct str name)
 {
-    struct authz_attributes at = {.user = &rq->user, .verb = str_from(verb),
-                                  .api_group = RBAC_GROUP, .resource = str_from(resource),
-                                  .ns = ns, .name = name, .is_resource = true};
+    struct authz_attributes at = {.user = &rq->user,
+                                  .verb = str_from(verb),
+                                  .api_group = RBAC_GROUP,
+                                  .resource = str_from(resource),
+                                  .ns = ns,
+                                  .name = name,
+                                  .is_resource = true};
 
     return authorize(rq->as, rq->arena, &at, NULL);
 }
@@ -47,8 +51,8 @@ static void compact(struct rbac_rules *l, struct arena *a)
             l->v[n++] = l->v[i];
             continue;
         }
-        into->verbs.v = arena_grow(a, into->verbs.v, into->verbs.n, into->verbs.n + 1,
-                                   sizeof(*into->verbs.v));
+        into->verbs.v =
+            arena_grow(a, into->verbs.v, into->verbs.n, into->verbs.n + 1, sizeof(*into->verbs.v));
         into->verbs.v[into->verbs.n++] = l->v[i]->verbs.v[0];
     }
     l->n = n;
@@ -192,9 +196,8 @@ static enum stage_result check_binding(struct request *rq, const struct rbac_sta
         may(rq, "bind", cluster ? "clusterroles" : "roles", rq->ns, ref->name))
         return STAGE_NEXT;
     if (!rbac_role_rules(s, ref, rq->ns, rq->arena, &rules))
-        return request_fail_object(rq, ERR_NOT_FOUND,
-                                   cluster ? &res_rbac_clusterroles : &res_rbac_roles, ref->name,
-                                   NULL);
+        return request_fail_object(
+            rq, ERR_NOT_FOUND, cluster ? &res_rbac_clusterroles : &res_rbac_roles, ref->name, NULL);
     return confirm(rq, s, rq->ns, &rules);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* authenticate.c - who sends this request: client certificate, bearer token, or nobody in particular. */
+/* authenticate.c - who sends this request: client certificate, bearer token, or nobody in
+ * particular. */
 #include "apiserver/authn.h"
 #include "apiserver/inproc.h"
 #include "base/map.h"
@@ -11,6 +12,7 @@
 struct authn {
     struct arena arena;
     struct map tokens; /* token -> struct user_info */
+    const struct clock *clock;
 };
 
 void user_add_group(struct user_info *user, struct arena *a, const char *group)
@@ -25,7 +27,8 @@ void user_add_group(struct user_info *user, struct arena *a, const char *group)
     user->groups.n = n + 1;
 }
 
-/* Takes the next field of a CSV line; quotes around it are taken off, doubled ones inside are one. */
+/* Takes the next field of a CSV line; quotes around it are taken off, doubled ones inside are one.
+ */
 static struct str csv_field(struct str *line, struct arena *a)
 {
     char *out;
@@ -83,9 +86,15 @@ const struct user_info *authn_static(const struct authn *n, struct str token)
     return map_find(&n->tokens, token);
 }
 
+int64_t authn_now_sec(const struct authn *n)
+{
+    return n->clock->wall_ns(n->clock) / 1000000000;
+}
+
 int authn_start(struct apiserver *as, struct err *err)
 {
     as->authn = xnew(struct authn);
+    as->authn->clock = loop_clock(as->loop); /* for every loop that serves requests */
     return authn_read_tokens(as->authn, as->opts.static_tokens, err);
 }
 

@@ -144,8 +144,8 @@ static void name_user(const struct claims *c, struct arena *a, struct user_info 
 }
 
 int authn_account(struct apiserver *as, struct arena *a, struct str json,
-                  const struct string_list *audiences, int64_t now_sec,
-                  struct user_info *ret_user, struct string_list *ret_audiences, struct err *err)
+                  const struct string_list *audiences, int64_t now_sec, struct user_info *ret_user,
+                  struct string_list *ret_audiences, struct err *err)
 {
     struct doc *root = arena_new(a, struct doc);
     struct user_info u = {0};
@@ -200,6 +200,6 @@ int authn_token(struct apiserver *as, struct arena *a, struct str token,
     r = jwt_verify(as->opts.token_key, token, a, &claims, err);
     if (r < 0)
         return r;
-    return authn_account(as, a, claims, audiences, loop_wall_ns(as->loop) / 1000000000,
-                         ret_user, ret_audiences, err);
+    return authn_account(as, a, claims, audiences, authn_now_sec(as->authn), ret_user,
+                         ret_audiences, err);
 }

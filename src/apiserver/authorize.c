@@ -41,8 +41,7 @@ bool authorize(struct apiserver *as, struct arena *a, const struct authz_attribu
         *ret_reason = STR("");
     if (in_group(at->user, "system:masters"))
         return true;
-    if (in_group(at->user, "system:nodes") &&
-        str_has_prefix(at->user->name, STR("system:node:"))) {
+    if (in_group(at->user, "system:nodes") && str_has_prefix(at->user->name, STR("system:node:"))) {
         node = node_of_user(at->user);
         if (node_allows(as, a, at, node, &node_reason))
             return true;
@@ -130,7 +129,8 @@ enum stage_result authorize_forbid(struct request *rq, const struct authz_attrib
     unknown = (struct resource){.group = str_dupz(rq->arena, at->api_group),
                                 .version = str_dupz(rq->arena, at->api_version),
                                 .plural = str_dupz(rq->arena, at->resource),
-                                .kind = "", .singular = ""};
+                                .kind = "",
+                                .singular = ""};
     return request_fail_object(rq, ERR_FORBIDDEN, &unknown, at->name, "%.*s", STR_ARG(why));
 }
 

@@ -5,13 +5,17 @@
 
 static const struct level {
     const char *name;
-    int32_t shares, lendable;      /* -1 lendable: an exempt level */
-    int32_t queues, hand, length;  /* queues 0: rejects at once */
+    int32_t shares, lendable;     /* -1 lendable: an exempt level */
+    int32_t queues, hand, length; /* queues 0: rejects at once */
 } levels[] = {
-    {"exempt", 0, -1, 0, 0, 0},          {"catch-all", 5, 0, 0, 0, 0},
-    {"system", 30, 33, 64, 6, 50},       {"node-high", 40, 25, 64, 6, 50},
-    {"leader-election", 10, 0, 16, 4, 50}, {"workload-high", 40, 50, 128, 6, 50},
-    {"workload-low", 100, 90, 128, 6, 50}, {"global-default", 20, 50, 128, 6, 50},
+    {"exempt", 0, -1, 0, 0, 0},
+    {"catch-all", 5, 0, 0, 0, 0},
+    {"system", 30, 33, 64, 6, 50},
+    {"node-high", 40, 25, 64, 6, 50},
+    {"leader-election", 10, 0, 16, 4, 50},
+    {"workload-high", 40, 50, 128, 6, 50},
+    {"workload-low", 100, 90, 128, 6, 50},
+    {"global-default", 20, 50, 128, 6, 50},
 };
 
 /* What a schema's rules cover. */

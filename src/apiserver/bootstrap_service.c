@@ -4,7 +4,7 @@
 #include "apiserver/bootstrap.h"
 #include "apiserver/service_alloc.h"
 
-#define NAME STR("kubernetes")
+#define NAME      STR("kubernetes")
 #define NAMESPACE STR("default")
 
 static struct str *boxed(struct arena *a, struct str s)
@@ -65,8 +65,7 @@ static void ensure_service(struct apiserver *as, struct system_write *w, struct 
     s->spec.ip_family_policy = boxed(a, STR("SingleStack"));
     s->spec.internal_traffic_policy = boxed(a, STR("Cluster"));
     bootstrap_ensure(as, w, &res_core_services, s);
-    bootstrap_ensure(as, w, &res_networking_ipaddresses,
-                     service_ip_object(a, ip, NAMESPACE, NAME));
+    bootstrap_ensure(as, w, &res_networking_ipaddresses, service_ip_object(a, ip, NAMESPACE, NAME));
 }
 
 static bool endpoints_right(const struct core_endpoints *e, struct str ip, int32_t port)
@@ -90,8 +89,8 @@ static void ensure_endpoints(struct apiserver *as, struct system_write *w, struc
         e->metadata.name = NAME;
         e->metadata.namespace = NAMESPACE;
         if (!o)
-            string_map_set(a, &e->metadata.labels,
-                           STR("endpointslice.kubernetes.io/skip-mirror"), STR("true"));
+            string_map_set(a, &e->metadata.labels, STR("endpointslice.kubernetes.io/skip-mirror"),
+                           STR("true"));
         s->addresses.v = arena_new(a, struct core_endpoint_address);
         s->addresses.v->ip = ip;
         s->addresses.n = 1;

@@ -170,8 +170,8 @@ static void on_done(void *arg, const struct err *err)
 
 static struct str log_target(struct request *rq, const struct connect_target *t)
 {
-    static const char *const params[] = {"follow", "previous", "sinceSeconds", "sinceTime",
-                                         "timestamps", "tailLines", "limitBytes", "stream"};
+    static const char *const params[] = {"follow",     "previous",  "sinceSeconds", "sinceTime",
+                                         "timestamps", "tailLines", "limitBytes",   "stream"};
     auto_buf out = {0};
     char sep = '?';
 
@@ -213,7 +213,8 @@ static enum stage_result check_params(struct request *rq)
     check_number(rq, &errs, "limitBytes", 1);
     check_number(rq, &errs, "sinceSeconds", 1);
     if (since.p && request_param(rq, "sinceSeconds").p)
-        err_forbidden(&errs, &time, "at most one of `sinceTime` or `sinceSeconds` may be specified");
+        err_forbidden(&errs, &time,
+                      "at most one of `sinceTime` or `sinceSeconds` may be specified");
     if (since.p && time_parse(since, &parsed, &err) < 0)
         err_invalid(&errs, &time, doc_string(since), "%s", err.msg);
     if (errs.n > 0)
@@ -225,10 +226,8 @@ enum stage_result stage_pod_log(struct request *rq)
 {
     struct connect_target t;
     struct log_stream *s;
-    struct http_client_request call = {.method = "GET",
-                                       .on_head = on_head,
-                                       .on_data = on_data,
-                                       .on_done = on_done};
+    struct http_client_request call = {
+        .method = "GET", .on_head = on_head, .on_data = on_data, .on_done = on_done};
     enum stage_result r = check_params(rq);
 
     if (r == STAGE_NEXT)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* connect_stream.c - exec, attach and port-forward: a WebSocket of the client and one to the kubelet,
- * joined message by message. Whoever cannot take more makes the other side wait. */
+/* connect_stream.c - exec, attach and port-forward: a WebSocket of the client and one to the
+ * kubelet, joined message by message. Whoever cannot take more makes the other side wait. */
 #include "apiserver/connect.h"
 #include "net/websocket.h"
 

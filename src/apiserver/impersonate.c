@@ -3,7 +3,7 @@
 #include "apiserver/authn.h"
 
 #define ACCOUNT "system:serviceaccount:"
-#define EXTRA "impersonate-extra-"
+#define EXTRA   "impersonate-extra-"
 
 static enum stage_result check(struct request *rq, struct authz_attributes at)
 {
@@ -39,8 +39,8 @@ static void add_extra(struct request *rq, struct user_info *u, struct str key, s
         x = &u->extra[u->n_extra++];
         *x = (struct user_extra){.key = key};
     }
-    x->values.v = arena_grow(rq->arena, x->values.v, x->values.n, x->values.n + 1,
-                             sizeof(*x->values.v));
+    x->values.v =
+        arena_grow(rq->arena, x->values.v, x->values.n, x->values.n + 1, sizeof(*x->values.v));
     x->values.v[x->values.n++] = value;
 }
 
@@ -52,8 +52,8 @@ static enum stage_result check_user(struct request *rq, const struct user_info *
         return check(rq, (struct authz_attributes){.resource = STR("users"), .name = u->name});
     rest = str_sub(u->name, sizeof(ACCOUNT) - 1, u->name.len);
     ns = str_cut(rest, ':', &name);
-    return check(rq, (struct authz_attributes){
-                         .resource = STR("serviceaccounts"), .ns = ns, .name = name});
+    return check(
+        rq, (struct authz_attributes){.resource = STR("serviceaccounts"), .ns = ns, .name = name});
 }
 
 static enum stage_result check_all(struct request *rq, const struct user_info *u)
@@ -64,7 +64,8 @@ static enum stage_result check_all(struct request *rq, const struct user_info *u
         r = check(rq, (struct authz_attributes){.resource = STR("groups"), .name = u->groups.v[i]});
     if (!str_empty(u->uid) && r == STAGE_NEXT)
         r = check(rq, (struct authz_attributes){.api_group = STR("authentication.k8s.io"),
-                                                .resource = STR("uids"), .name = u->uid});
+                                                .resource = STR("uids"),
+                                                .name = u->uid});
     for (size_t i = 0; i < u->n_extra && r == STAGE_NEXT; i++)
         for (size_t j = 0; j < u->extra[i].values.n && r == STAGE_NEXT; j++)
             r = check(rq, (struct authz_attributes){.api_group = STR("authentication.k8s.io"),

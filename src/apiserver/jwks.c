@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* jwks.c - what others need to check the tokens of ServiceAccounts: OpenID discovery and the key. */
+/* jwks.c - what others need to check the tokens of ServiceAccounts: OpenID discovery and the key.
+ */
 #include "apiserver/stages.h"
 #include "net/crypto.h"
 

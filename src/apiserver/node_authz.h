@@ -8,6 +8,7 @@
 
 /** The node that @user is ("system:node:<n>" in the group system:nodes), or STR_NULL. */
 struct str node_of_user(const struct user_info *user);
-/** True if @at is allowed for the node @node; else @ret_reason says why not (in @a; may be empty). */
+/** True if @at is allowed for the node @node; else @ret_reason says why not (in @a; may be empty).
+ */
 bool node_allows(struct apiserver *as, struct arena *a, const struct authz_attributes *at,
                  struct str node, struct str *ret_reason);

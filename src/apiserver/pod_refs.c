@@ -15,7 +15,8 @@ static const struct ref_type { /* a type that is a reference, and the member tha
     {&type_core_azure_file_volume_source, POD_REF_SECRET, "secretName", NULL},
     {&type_core_azure_file_persistent_volume_source, POD_REF_SECRET, "secretName",
      "secretNamespace"},
-    /* Within pods and volumes these name nothing but secrets, but for configmaps, which embed it. */
+    /* Within pods and volumes these name nothing but secrets, but for configmaps, which embed it.
+     */
     {&type_core_local_object_reference, POD_REF_SECRET, "name", NULL},
     {&type_core_secret_reference, POD_REF_SECRET, "name", "namespace"},
     {&type_core_config_map_key_selector, POD_REF_CONFIG_MAP, "name", NULL},

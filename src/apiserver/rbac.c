@@ -265,8 +265,8 @@ static struct str describe(struct arena *a, const struct bound *b)
     if (str_empty(b->binding->ns))
         json_go_quote(&t, b->binding->name);
     else
-        json_go_quote(&t, str_printf(a, "%.*s/%.*s", STR_ARG(b->binding->name),
-                                     STR_ARG(b->binding->ns)));
+        json_go_quote(
+            &t, str_printf(a, "%.*s/%.*s", STR_ARG(b->binding->name), STR_ARG(b->binding->ns)));
     buf_printf(&t, " of %.*s ", STR_ARG(b->ref->kind));
     json_go_quote(&t, b->ref->name);
     buf_printf(&t, " to %.*s ", STR_ARG(s->kind));
@@ -286,8 +286,8 @@ static bool each_bound(const struct rbac_state *s, struct arena *a, const struct
 {
     for (size_t i = 0; i <= user->groups.n; i++) {
         struct str name = i == 0 ? user->name : user->groups.v[i - 1];
-        struct str key = str_printf(a, "%.*s/%c%.*s", STR_ARG(ns), i == 0 ? 'u' : 'g',
-                                    STR_ARG(name));
+        struct str key =
+            str_printf(a, "%.*s/%c%.*s", STR_ARG(ns), i == 0 ? 'u' : 'g', STR_ARG(name));
         const struct bound_list *list = map_find(&s->subjects, key);
 
         for (const struct bound *b = list ? list->first : NULL; b; b = b->next)
@@ -486,11 +486,11 @@ void rbac_uncovered(const struct rbac_rules *have, const struct rbac_policy_rule
                              ret_missing);
     for (size_t u = 0; u < rule->non_resource_urls.n; u++)
         for (size_t v = 0; v < rule->verbs.n; v++)
-            require(have,
-                    (struct rbac_policy_rule){
-                        .verbs = one(&rule->verbs.v[v]),
-                        .non_resource_urls = one(&rule->non_resource_urls.v[u])},
-                    a, ret_missing);
+            require(
+                have,
+                (struct rbac_policy_rule){.verbs = one(&rule->verbs.v[v]),
+                                          .non_resource_urls = one(&rule->non_resource_urls.v[u])},
+                a, ret_missing);
 }
 
 void rbac_rule_write(const struct rbac_policy_rule *rule, struct buf *out)

@@ -41,5 +41,6 @@ void rbac_uncovered(const struct rbac_rules *have, const struct rbac_policy_rule
 /** The rules of the role that @ref names (of @ns, for a Role); false if it is absent. */
 bool rbac_role_rules(const struct rbac_state *s, const struct rbac_role_ref *ref, struct str ns,
                      struct arena *a, struct rbac_rules *ret_rules);
-/** "{APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"get\"]}", as upstream's messages show rules. */
+/** "{APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"get\"]}", as upstream's messages show rules.
+ */
 void rbac_rule_write(const struct rbac_policy_rule *rule, struct buf *out);

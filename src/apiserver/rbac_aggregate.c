@@ -16,7 +16,8 @@ struct rbac_aggregator {
     bool writing, dirty, freed;
 };
 
-static bool has_rule(const struct rbac_policy_rule *v, size_t n, const struct rbac_policy_rule *rule)
+static bool has_rule(const struct rbac_policy_rule *v, size_t n,
+                     const struct rbac_policy_rule *rule)
 {
     for (size_t i = 0; i < n; i++)
         if (typed_equal(&type_rbac_policy_rule, &v[i], rule))
@@ -24,8 +25,8 @@ static bool has_rule(const struct rbac_policy_rule *v, size_t n, const struct rb
     return false;
 }
 
-bool rbac_aggregate(const struct rbac_cluster_role *role, const struct omap *roles,
-                    struct arena *a, struct rbac_cluster_role **ret_role)
+bool rbac_aggregate(const struct rbac_cluster_role *role, const struct omap *roles, struct arena *a,
+                    struct rbac_cluster_role **ret_role)
 {
     const struct rbac_aggregation_rule *g = role->aggregation_rule;
     struct rbac_cluster_role *copy = arena_new(a, struct rbac_cluster_role);
@@ -135,8 +136,8 @@ struct rbac_aggregator *rbac_aggregator_new(struct apiserver *as)
 
     g->as = as;
     timer_init(&g->retry, as->loop, on_retry);
-    g->subscription = cache_subscribe(store_cache(as->store, &res_rbac_clusterroles), as->loop,
-                                      on_roles, g);
+    g->subscription =
+        cache_subscribe(store_cache(as->store, &res_rbac_clusterroles), as->loop, on_roles, g);
     timer_start(&g->retry, 0, 0);
     return g;
 }

@@ -9,14 +9,14 @@
 #include "api/api.h"
 
 struct rbac_default_role {
-    const char *ns;         /* NULL: a ClusterRole */
+    const char *ns; /* NULL: a ClusterRole */
     const char *name;
-    const char *label;      /* "admin": label rbac.authorization.k8s.io/aggregate-to-admin; or NULL */
+    const char *label; /* "admin": label rbac.authorization.k8s.io/aggregate-to-admin; or NULL */
     const char *aggregates; /* "admin": takes the rules of roles with that label; or NULL */
     const char *rules;
 };
 struct rbac_default_binding {
-    const char *ns;       /* NULL: a ClusterRoleBinding to a ClusterRole; else to a Role of ns */
+    const char *ns; /* NULL: a ClusterRoleBinding to a ClusterRole; else to a Role of ns */
     const char *name, *role;
     const char *subjects; /* lines "User <name>", "Group <name>", "ServiceAccount <ns>/<name>" */
 };
@@ -38,11 +38,11 @@ void *rbac_default_binding_make(const struct rbac_default_binding *b, struct are
 /** The binding of a controller's role. */
 struct rbac_default_binding rbac_controller_binding(const struct rbac_default_role *r,
                                                     struct arena *a);
-/** Adds to @want (a struct as made above; changed in place) what @have, the stored object of the same
- *  kind, has beyond it. False if nothing is to be written: @have lacks nothing, or its annotation
- *  rbac.authorization.kubernetes.io/autoupdate is "false". */
-bool rbac_reconcile_role(const struct resource *res, const void *have, void *want,
-                         struct arena *a);
-/** Likewise for bindings. One to another role is replaced: role and subjects are then the defaults'. */
+/** Adds to @want (a struct as made above; changed in place) what @have, the stored object of the
+ * same kind, has beyond it. False if nothing is to be written: @have lacks nothing, or its
+ * annotation rbac.authorization.kubernetes.io/autoupdate is "false". */
+bool rbac_reconcile_role(const struct resource *res, const void *have, void *want, struct arena *a);
+/** Likewise for bindings. One to another role is replaced: role and subjects are then the
+ * defaults'. */
 bool rbac_reconcile_binding(const struct resource *res, const void *have, void *want,
                             struct arena *a);

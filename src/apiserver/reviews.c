@@ -9,7 +9,7 @@ struct extra_map { /* layout of map<string,[]string> */
     struct extra_entry {
         struct str key;
         struct string_list values;
-    } *v;
+    } * v;
     size_t n;
 };
 
@@ -61,8 +61,9 @@ enum stage_result stage_token_review(struct request *rq)
         return r;
     review = body;
     if (str_empty(review->spec.token))
-        return request_failf(rq, ERR_BAD_REQUEST, "token is required for TokenReview in "
-                                                  "authentication");
+        return request_failf(rq, ERR_BAD_REQUEST,
+                             "token is required for TokenReview in "
+                             "authentication");
     memset(&review->status, 0, sizeof(review->status));
     if (authn_token(rq->as, rq->arena, review->spec.token, &review->spec.audiences, &user,
                     &review->status.audiences, &err) < 0) {
@@ -193,7 +194,8 @@ enum stage_result stage_local_subject_access_review(struct request *rq)
     struct authorization_local_subject_access_review *review;
     struct field_errors errs = {.arena = rq->arena};
     struct path spec = path_field(NULL, "spec"), res = path_field(&spec, "resourceAttributes");
-    struct path ns = path_field(&res, "namespace"), none = path_field(&spec, "nonResourceAttributes");
+    struct path ns = path_field(&res, "namespace"),
+                none = path_field(&spec, "nonResourceAttributes");
     void *body;
     enum stage_result r = decode_body(rq, rq->res->type, &body);
 

@@ -181,7 +181,8 @@ static void default_families(struct alloc *al)
 
     if (!s->ip_family_policy)
         set_policy(al, bare || s->ip_families.n == 2 || s->cluster_ips.n == 2
-                           ? STR("RequireDualStack") : STR("SingleStack"));
+                           ? STR("RequireDualStack")
+                           : STR("SingleStack"));
     single = str_eqz(*s->ip_family_policy, "SingleStack");
     for (size_t i = 0; i < s->ip_families.n && !bare; i++) {
         struct path at = path_index(&families, i);
@@ -222,8 +223,8 @@ static bool ip_free(struct alloc *al, struct str ip)
 static void hold_ip(struct alloc *al, struct address ip)
 {
     struct request *rq = al->rq;
-    struct networking_ip_address *o = service_ip_object(
-        rq->arena, ip, al->svc->metadata.namespace, al->svc->metadata.name);
+    struct networking_ip_address *o =
+        service_ip_object(rq->arena, ip, al->svc->metadata.namespace, al->svc->metadata.name);
     char *uid = arena_alloc(rq->arena, 37);
 
     random_uuid(loop_random(rq->loop), uid);
@@ -239,7 +240,8 @@ static void hold_ip(struct alloc *al, struct address ip)
 static void drop_ip(struct alloc *al, struct str ip)
 {
     struct address addr;
-    struct object *o = address_parse(ip, &addr) ? find_ip(al, address_str(addr, al->rq->arena)) : NULL;
+    struct object *o =
+        address_parse(ip, &addr) ? find_ip(al, address_str(addr, al->rq->arena)) : NULL;
     const struct networking_parent_reference *p;
     const struct core_service *s = al->old ? al->old : al->svc;
 
@@ -332,7 +334,8 @@ static void allocate_ips(struct alloc *al)
 {
     struct core_service_spec *s = &al->svc->spec;
     static const struct string_list none;
-    const struct string_list *old = al->old && needs_ip(al->old) ? &al->old->spec.cluster_ips : &none;
+    const struct string_list *old =
+        al->old && needs_ip(al->old) ? &al->old->spec.cluster_ips : &none;
 
     if (!needs_ip(al->svc))
         return;
@@ -421,8 +424,8 @@ static void allocate_ports(struct alloc *al)
             continue;
         if (!p->node_port)
             p->node_port = shared_port(al->svc, i);
-        if (p->node_port && (has_port(al->old, SIZE_MAX, p->node_port) ||
-                             has_port(al->svc, i, p->node_port)))
+        if (p->node_port &&
+            (has_port(al->old, SIZE_MAX, p->node_port) || has_port(al->svc, i, p->node_port)))
             continue; /* its own already */
         (void)take_port(al, &at, p->node_port, &p->node_port);
     }
@@ -591,7 +594,6 @@ enum stage_result service_alloc_remove(struct request *rq)
     struct alloc al = {.rq = rq, .old = rq->old_typed};
 
     release_ips(&al, al.old, NULL);
-    service_ports_forget(rq->as->service_alloc, al.old->metadata.namespace,
-                         al.old->metadata.name);
+    service_ports_forget(rq->as->service_alloc, al.old->metadata.namespace, al.old->metadata.name);
     return STAGE_NEXT;
 }

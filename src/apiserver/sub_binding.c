@@ -45,9 +45,9 @@ static void copy_topology(struct request *rq, struct core_pod *pod)
 {
     static const char *const keys[] = {"topology.kubernetes.io/zone",
                                        "topology.kubernetes.io/region"};
-    struct object *o = cache_find(
-        store_cache(rq->as->store, &res_core_nodes),
-        resource_key(&res_core_nodes, STR(""), pod->spec.node_name, rq->arena));
+    struct object *o =
+        cache_find(store_cache(rq->as->store, &res_core_nodes),
+                   resource_key(&res_core_nodes, STR(""), pod->spec.node_name, rq->arena));
 
     for (size_t i = 0; o && i < ARRAY_LEN(keys); i++) {
         struct str v = object_label(o, str_from(keys[i]));
@@ -94,7 +94,8 @@ static enum stage_result apply(struct request *rq)
         return r;
     b = body;
     if (!str_empty(b->metadata.uid) && !str_eq(b->metadata.uid, pod->metadata.uid))
-        return refuse(rq, "Precondition failed: UID in precondition: %.*s, UID in object meta: %.*s",
+        return refuse(rq,
+                      "Precondition failed: UID in precondition: %.*s, UID in object meta: %.*s",
                       STR_ARG(b->metadata.uid), STR_ARG(pod->metadata.uid));
     if (!str_empty(b->metadata.resource_version) &&
         !str_eq(b->metadata.resource_version, pod->metadata.resource_version))
@@ -121,8 +122,8 @@ static enum stage_result apply(struct request *rq)
 
 static enum stage_result answer(struct request *rq)
 {
-    struct meta_status st = {.kind = STR("Status"), .api_version = STR("v1"),
-                             .status = STR("Success"), .code = 201};
+    struct meta_status st = {
+        .kind = STR("Status"), .api_version = STR("v1"), .status = STR("Success"), .code = 201};
 
     return request_answer_typed(rq, 201, &type_meta_status, &st);
 }
@@ -143,7 +144,8 @@ enum stage_result stage_pod_binding(struct request *rq)
     if (rq->res == &res_core_bindings)
         rq->name = b->metadata.name;
     else if (!str_empty(b->metadata.name) && !str_eq(b->metadata.name, rq->name))
-        return request_failf(rq, ERR_BAD_REQUEST, "name in URL does not match name in Binding object");
+        return request_failf(rq, ERR_BAD_REQUEST,
+                             "name in URL does not match name in Binding object");
     rq->res = &res_core_pods;
     return change_object(rq, &binding);
 }

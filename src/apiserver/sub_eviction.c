@@ -13,7 +13,7 @@ struct disrupted_map { /* layout of map<string,time> */
     struct disrupted {
         struct str key;
         struct time_value value;
-    } *v;
+    } * v;
     size_t n;
 };
 
@@ -110,8 +110,7 @@ static enum stage_result check_budget(struct request *rq, const struct core_pod 
     if (!is_ready(pod)) {
         if (policy && str_eqz(*policy, "AlwaysAllow"))
             return STAGE_NEXT;
-        if (b->status.current_healthy >= b->status.desired_healthy &&
-            b->status.desired_healthy > 0)
+        if (b->status.current_healthy >= b->status.desired_healthy && b->status.desired_healthy > 0)
             return STAGE_NEXT;
     }
     if (b->status.observed_generation < b->metadata.generation)
@@ -190,8 +189,8 @@ static enum stage_result apply(struct request *rq)
 
 static enum stage_result answer(struct request *rq)
 {
-    struct meta_status st = {.kind = STR("Status"), .api_version = STR("v1"),
-                             .status = STR("Success"), .code = 201};
+    struct meta_status st = {
+        .kind = STR("Status"), .api_version = STR("v1"), .status = STR("Success"), .code = 201};
 
     return request_answer_typed(rq, 201, &type_meta_status, &st);
 }

@@ -8,7 +8,7 @@
 static const struct scalable { /* where a workload keeps what a Scale shows */
     const struct resource *res;
     size_t metadata, replicas, status_replicas, selector; /* offsets */
-    bool map_selector;                                    /* a plain map instead of a LabelSelector */
+    bool map_selector; /* a plain map instead of a LabelSelector */
 } scalables[] = {
     {&res_apps_deployments, offsetof(struct apps_deployment, metadata),
      offsetof(struct apps_deployment, spec.replicas),
@@ -45,9 +45,8 @@ static struct str selector_text(struct request *rq, const struct scalable *s, co
 
     if (s->map_selector)
         sel = selector_from_map(AT(obj, s->selector, const struct string_map), rq->arena);
-    else if (selector_from_label_selector(
-                 *AT(obj, s->selector, struct meta_label_selector *const), rq->arena, &sel,
-                 NULL) < 0)
+    else if (selector_from_label_selector(*AT(obj, s->selector, struct meta_label_selector *const),
+                                          rq->arena, &sel, NULL) < 0)
         return STR("");
     selector_write(&sel, &t);
     return str_dup(rq->arena, buf_view(&t));

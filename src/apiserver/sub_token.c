@@ -5,10 +5,10 @@
 #include "net/crypto.h"
 
 enum { TOKEN_MIN_SEC = 600, TOKEN_DEFAULT_SEC = 3600, TOKEN_WARN_SEC = 3607 };
-#define TOKEN_MAX_SEC (INT64_C(1) << 32)
+#define TOKEN_MAX_SEC      (INT64_C(1) << 32)
 #define TOKEN_EXTENDED_SEC (INT64_C(365) * 24 * 3600)
 
-struct bound { /* what a token is bound to */
+struct bound {                          /* what a token is bound to */
     struct object *pod, *secret, *node; /* references */
 };
 
@@ -26,10 +26,10 @@ static enum stage_result check(struct request *rq, const struct authentication_t
     int64_t sec = *t->spec.expiration_seconds;
 
     if (sec < TOKEN_MIN_SEC)
-        err_invalid(&errs, &exp, doc_int(sec),
-                    "may not specify a duration less than 10 minutes");
+        err_invalid(&errs, &exp, doc_int(sec), "may not specify a duration less than 10 minutes");
     if (sec > TOKEN_MAX_SEC)
-        err_invalid(&errs, &exp, doc_int(sec), "may not specify a duration larger than 2^32 seconds");
+        err_invalid(&errs, &exp, doc_int(sec),
+                    "may not specify a duration larger than 2^32 seconds");
     if (errs.n > 0)
         return request_fail_invalid(rq, "authentication.k8s.io", "TokenRequest", STR(""), &errs);
     return STAGE_NEXT;
@@ -68,9 +68,9 @@ static enum stage_result bind_pod(struct request *rq, struct bound *b)
                              "different serviceaccount name.",
                              STR_ARG(rq->name));
     if (!str_empty(pod->spec.node_name))
-        b->node = cache_find(
-            store_cache(rq->as->store, &res_core_nodes),
-            resource_key(&res_core_nodes, STR(""), pod->spec.node_name, rq->arena));
+        b->node =
+            cache_find(store_cache(rq->as->store, &res_core_nodes),
+                       resource_key(&res_core_nodes, STR(""), pod->spec.node_name, rq->arena));
     return STAGE_NEXT;
 }
 
@@ -90,8 +90,7 @@ static enum stage_result bind(struct request *rq, const struct authentication_to
         return find_bound(rq, &res_core_secrets, rq->ns, ref, &b->secret);
     if (str_eqz(ref->kind, "Node") && str_eqz(ref->api_version, "v1"))
         return find_bound(rq, &res_core_nodes, STR(""), ref, &b->node);
-    return request_failf(rq, ERR_BAD_REQUEST,
-                         "cannot bind token to object of type %.*s, Kind=%.*s",
+    return request_failf(rq, ERR_BAD_REQUEST, "cannot bind token to object of type %.*s, Kind=%.*s",
                          STR_ARG(ref->api_version), STR_ARG(ref->kind));
 }
 
@@ -129,11 +128,10 @@ static void write_claims(struct request *rq, const struct authentication_token_r
     write_ref(out, "secret", b->secret);
     write_ref(out, "serviceaccount", account);
     if (life_sec != *t->spec.expiration_seconds)
-        buf_printf(out, ",\"warnafter\":%lld",
-                   (long long)(now_sec + *t->spec.expiration_seconds));
+        buf_printf(out, ",\"warnafter\":%lld", (long long)(now_sec + *t->spec.expiration_seconds));
     buf_printf(out, "},\"nbf\":%lld,\"sub\":", (long long)now_sec);
-    json_write_string(out, str_printf(rq->arena, "system:serviceaccount:%.*s:%.*s",
-                                      STR_ARG(rq->ns), STR_ARG(rq->name)));
+    json_write_string(out, str_printf(rq->arena, "system:serviceaccount:%.*s:%.*s", STR_ARG(rq->ns),
+                                      STR_ARG(rq->name)));
     buf_putc(out, '}');
 }
 
@@ -142,8 +140,8 @@ static enum stage_result sign(struct request *rq, struct authentication_token_re
 {
     int64_t now_sec = loop_wall_ns(rq->loop) / 1000000000;
     int64_t life_sec = *t->spec.expiration_seconds;
-    bool api_only = t->spec.audiences.n == 1 &&
-                    str_eqz(t->spec.audiences.v[0], rq->as->opts.token_issuer);
+    bool api_only =
+        t->spec.audiences.n == 1 && str_eqz(t->spec.audiences.v[0], rq->as->opts.token_issuer);
     auto_buf claims = {0};
     struct err err = {0};
 
@@ -155,8 +153,8 @@ static enum stage_result sign(struct request *rq, struct authentication_token_re
         return request_failf(rq, ERR_INTERNAL, "failed to generate token: there is no key");
     if (jwt_sign(rq->as->opts.token_key, buf_view(&claims), rq->arena, &t->status.token, &err) < 0)
         return request_failf(rq, ERR_INTERNAL, "failed to generate token: %s", err.msg);
-    t->status.expiration_timestamp = (struct time_value){
-        .sec = now_sec + *t->spec.expiration_seconds, .set = true};
+    t->status.expiration_timestamp =
+        (struct time_value){.sec = now_sec + *t->spec.expiration_seconds, .set = true};
     return request_answer_typed(rq, 201, &type_authentication_token_request, t);
 }
 

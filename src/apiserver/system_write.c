@@ -80,8 +80,8 @@ void system_write_commit(struct system_write *w,
 {
     w->on_done = on_done;
     w->arg = arg;
-    w->txn = (struct store_txn){.ops = w->ops.v, .n = w->ops.n, .loop = w->as->loop,
-                                .on_done = on_committed, .arg = w};
+    w->txn = (struct store_txn){
+        .ops = w->ops.v, .n = w->ops.n, .loop = w->as->loop, .on_done = on_committed, .arg = w};
     store_commit(w->as->store, &w->txn);
 }
 

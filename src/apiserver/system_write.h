@@ -11,8 +11,8 @@ struct system_write;
 struct system_write *system_write_new(struct apiserver *as);
 /** Memory that lives until the end of @w. */
 struct arena *system_write_arena(struct system_write *w);
-/** Adds the object @typed, a struct of res->type (read at once). @expect: STORE_ABSENT, which gives it
- *  uid and creationTimestamp, or the revision to be replaced. */
+/** Adds the object @typed, a struct of res->type (read at once). @expect: STORE_ABSENT, which gives
+ * it uid and creationTimestamp, or the revision to be replaced. */
 void system_write_put(struct system_write *w, const struct resource *res, void *typed,
                       int64_t expect);
 /** Adds the removal of (@ns, @name) at revision @expect. */

@@ -2,14 +2,14 @@
 #include "apiserver/admission.h"
 #include "server.h"
 
-#define PODS "/api/v1/namespaces/default/pods"
+#define PODS      "/api/v1/namespaces/default/pods"
 #define CONTAINER "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]"
 
 static struct reply *make_pod(struct server *s, const char *name, const char *spec)
 {
-    return server_post(s, PODS,
-                       arena_printf(&s->arena, "{\"metadata\":{\"name\":\"%s\"},\"spec\":{%s}}",
-                                    name, spec));
+    return server_post(
+        s, PODS,
+        arena_printf(&s->arena, "{\"metadata\":{\"name\":\"%s\"},\"spec\":{%s}}", name, spec));
 }
 
 static struct str part(struct server *s, const struct reply *r, const char *path)
@@ -22,11 +22,11 @@ static struct str part(struct server *s, const struct reply *r, const char *path
 
 static void test_plugins_are_in_upstreams_order(void **state)
 {
-    static const char *const order[] = {"NamespaceLifecycle", "LimitRanger", "ServiceAccount",
-                                        "TaintNodesByCondition", "Priority",
-                                        "DefaultTolerationSeconds", "DefaultStorageClass",
-                                        "RuntimeClass", "Certificates", "DefaultIngressClass",
-                                        "RBACEscalation"};
+    static const char *const order[] = {
+        "NamespaceLifecycle",    "LimitRanger",   "ServiceAccount",
+        "TaintNodesByCondition", "Priority",      "DefaultTolerationSeconds",
+        "DefaultStorageClass",   "RuntimeClass",  "Certificates",
+        "DefaultIngressClass",   "RBACEscalation"};
     size_t n = 0;
 
     for (; admission_plugins[n].name; n++)
@@ -43,18 +43,18 @@ static void test_namespace_must_live(void **state)
     r = server_post(&s, "/api/v1/namespaces/none/configmaps", "{\"metadata\":{\"name\":\"a\"}}");
     assert_int_equal(r->status, 404);
     assert_string_equal(reply_str(&s, r, "message"), "namespaces \"none\" not found");
-    assert_int_equal(server_post(&s, "/api/v1/namespaces", "{\"metadata\":{\"name\":\"dying\"}}")
-                         ->status,
-                     201);
+    assert_int_equal(
+        server_post(&s, "/api/v1/namespaces", "{\"metadata\":{\"name\":\"dying\"}}")->status, 201);
     assert_int_equal(server_delete(&s, "/api/v1/namespaces/dying")->status, 200);
     r = server_post(&s, "/api/v1/namespaces/dying/configmaps", "{\"metadata\":{\"name\":\"a\"}}");
-    assert_reply(r, 403,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"configmaps \\\"a\\\" is forbidden: unable to create new content in "
-                 "namespace dying because it is being terminated\",\"reason\":\"Forbidden\","
-                 "\"details\":{\"name\":\"a\",\"kind\":\"configmaps\",\"causes\":[{\"reason\":"
-                 "\"NamespaceTerminating\",\"message\":\"namespace dying is being terminated\","
-                 "\"field\":\"metadata.namespace\"}]},\"code\":403}\n");
+    assert_reply(
+        r, 403,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"configmaps \\\"a\\\" is forbidden: unable to create new content in "
+        "namespace dying because it is being terminated\",\"reason\":\"Forbidden\","
+        "\"details\":{\"name\":\"a\",\"kind\":\"configmaps\",\"causes\":[{\"reason\":"
+        "\"NamespaceTerminating\",\"message\":\"namespace dying is being terminated\","
+        "\"field\":\"metadata.namespace\"}]},\"code\":403}\n");
     r = server_delete(&s, "/api/v1/namespaces/default");
     assert_int_equal(r->status, 403);
     assert_string_equal(reply_str(&s, r, "message"),
@@ -86,12 +86,13 @@ static void test_pod_gets_account_token_and_tolerations(void **state)
     volume = &doc_path(&d, "spec.volumes")->items[0];
     assert_true(str_has_prefix(doc_path_str(volume, "name"), STR("kube-api-access-")));
     assert_int_equal(doc_path_str(volume, "name").len, sizeof("kube-api-access-") - 1 + 5);
-    assert_str_equal(json_to_str(&s.arena, doc_path(volume, "projected")),
-                     "{\"sources\":[{\"serviceAccountToken\":{\"expirationSeconds\":3607,"
-                     "\"path\":\"token\"}},{\"configMap\":{\"name\":\"kube-root-ca.crt\",\"items\":["
-                     "{\"key\":\"ca.crt\",\"path\":\"ca.crt\"}]}},{\"downwardAPI\":{\"items\":["
-                     "{\"path\":\"namespace\",\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":"
-                     "\"metadata.namespace\"}}]}}],\"defaultMode\":420}");
+    assert_str_equal(
+        json_to_str(&s.arena, doc_path(volume, "projected")),
+        "{\"sources\":[{\"serviceAccountToken\":{\"expirationSeconds\":3607,"
+        "\"path\":\"token\"}},{\"configMap\":{\"name\":\"kube-root-ca.crt\",\"items\":["
+        "{\"key\":\"ca.crt\",\"path\":\"ca.crt\"}]}},{\"downwardAPI\":{\"items\":["
+        "{\"path\":\"namespace\",\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":"
+        "\"metadata.namespace\"}}]}}],\"defaultMode\":420}");
     mount = &doc_path(&doc_path(&d, "spec.containers")->items[0], "volumeMounts")->items[0];
     assert_str_equal(doc_path_str(mount, "mountPath"),
                      "/var/run/secrets/kubernetes.io/serviceaccount");
@@ -172,7 +173,8 @@ static void limit(struct server *s, const char *item)
 {
     struct reply *r = server_post(
         s, "/api/v1/namespaces/default/limitranges",
-        arena_printf(&s->arena, "{\"metadata\":{\"name\":\"l\"},\"spec\":{\"limits\":[%s]}}", item));
+        arena_printf(&s->arena, "{\"metadata\":{\"name\":\"l\"},\"spec\":{\"limits\":[%s]}}",
+                     item));
 
     assert_int_equal(r->status, 201);
 }
@@ -192,9 +194,10 @@ static void test_limits_fill_in(void **state)
     assert_str_equal(
         json_to_str(&s.arena, doc_path(&doc_path(&d, "spec.containers")->items[0], "resources")),
         "{\"limits\":{\"cpu\":\"500m\"},\"requests\":{\"cpu\":\"100m\",\"memory\":\"64Mi\"}}");
-    assert_str_equal(part(&s, r, "metadata.annotations"),
-                     "{\"kubernetes.io/limit-ranger\":\"LimitRanger plugin set: cpu, memory request "
-                     "for container c; cpu limit for container c\"}");
+    assert_str_equal(
+        part(&s, r, "metadata.annotations"),
+        "{\"kubernetes.io/limit-ranger\":\"LimitRanger plugin set: cpu, memory request "
+        "for container c; cpu limit for container c\"}");
     server_stop(&s);
 }
 

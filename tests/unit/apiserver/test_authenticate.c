@@ -32,10 +32,11 @@ static void test_certificate_names_user_and_groups(void **state)
     struct server s;
 
     server_start(&s);
-    assert_str_equal(who(&s, (struct call){.peer = &peer}),
-                     "{\"username\":\"jane\",\"groups\":[\"dev\",\"ops\",\"system:authenticated\"],"
-                     "\"extra\":{\"authentication.kubernetes.io/credential-id\":[\"X509SHA256=ab12\"]"
-                     "}}");
+    assert_str_equal(
+        who(&s, (struct call){.peer = &peer}),
+        "{\"username\":\"jane\",\"groups\":[\"dev\",\"ops\",\"system:authenticated\"],"
+        "\"extra\":{\"authentication.kubernetes.io/credential-id\":[\"X509SHA256=ab12\"]"
+        "}}");
     server_stop(&s);
 }
 
@@ -79,13 +80,14 @@ static void test_wrong_token_is_401_and_none_is_anonymous(void **state)
     struct server s;
 
     server_start(&s);
-    assert_reply(server_call(&s, &(struct call){.method = "GET", .target = "/version",
-                                                .bearer = "wrong"}),
-                 401,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"Unauthorized\",\"reason\":\"Unauthorized\",\"code\":401}\n");
+    assert_reply(
+        server_call(&s, &(struct call){.method = "GET", .target = "/version", .bearer = "wrong"}),
+        401,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"Unauthorized\",\"reason\":\"Unauthorized\",\"code\":401}\n");
     assert_int_equal(
-        server_call(&s, &(struct call){.method = "GET", .target = "/version", .bearer = ""})->status,
+        server_call(&s, &(struct call){.method = "GET", .target = "/version", .bearer = ""})
+            ->status,
         200);
     assert_str_equal(who(&s, (struct call){.bearer = ""}),
                      "403 selfsubjectreviews.authentication.k8s.io is forbidden: User "
@@ -108,9 +110,10 @@ static void test_impersonation(void **state)
     assert_str_equal(who(&s, (struct call){.as_groups = {"dev"}}),
                      "400 requested impersonation headers without impersonating a user");
     /* Who may not impersonate is told so. */
-    assert_str_equal(who(&s, (struct call){.bearer = "", .as_user = "jane"}),
-                     "403 users \"jane\" is forbidden: User \"system:anonymous\" cannot impersonate "
-                     "resource \"users\" in API group \"\" at the cluster scope");
+    assert_str_equal(
+        who(&s, (struct call){.bearer = "", .as_user = "jane"}),
+        "403 users \"jane\" is forbidden: User \"system:anonymous\" cannot impersonate "
+        "resource \"users\" in API group \"\" at the cluster scope");
     server_stop(&s);
 }
 
@@ -132,10 +135,11 @@ static void test_account_token_works_until_the_account_goes(void **state)
     server_start(&s);
     token = token_for(&s, "{}");
     info = who(&s, (struct call){.bearer = token});
-    assert_true(str_has_prefix(info, STR("{\"username\":\"system:serviceaccount:default:default\"")));
-    assert_true(str_find(info, STR("\"groups\":[\"system:serviceaccounts\","
-                                   "\"system:serviceaccounts:default\",\"system:authenticated\"]")) >
-                0);
+    assert_true(
+        str_has_prefix(info, STR("{\"username\":\"system:serviceaccount:default:default\"")));
+    assert_true(
+        str_find(info, STR("\"groups\":[\"system:serviceaccounts\","
+                           "\"system:serviceaccounts:default\",\"system:authenticated\"]")) > 0);
     assert_true(str_find(info, STR("credential-id\":[\"JTI=")) > 0);
     assert_int_equal(
         server_delete(&s, "/api/v1/namespaces/default/serviceaccounts/default")->status, 200);
@@ -262,9 +266,9 @@ static void test_claims_are_checked(void **state)
         struct user_info u;
         struct err err = {0};
 
-        assert_int_equal(authn_account(s.as, &s.arena, str_from(cases[i].claims), NULL, 100, &u,
-                                       NULL, &err),
-                         ERR_UNAUTHORIZED);
+        assert_int_equal(
+            authn_account(s.as, &s.arena, str_from(cases[i].claims), NULL, 100, &u, NULL, &err),
+            ERR_UNAUTHORIZED);
         assert_string_equal(err.msg, cases[i].error);
     }
     server_stop(&s);

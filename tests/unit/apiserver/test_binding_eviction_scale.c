@@ -2,8 +2,9 @@
 #include "server.h"
 
 #define PODS "/api/v1/namespaces/default/pods"
-#define SUCCESS                                                                            \
-    "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Success\",\"code\":201}\n"
+#define SUCCESS                                                                                    \
+    "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Success\",\"code\":"  \
+    "201}\n"
 
 static void make_pod(struct server *s, const char *name, const char *more)
 {
@@ -21,9 +22,10 @@ static struct reply *bind(struct server *s, const char *pod, const char *node)
 {
     return server_post(
         s, arena_printf(&s->arena, PODS "/%s/binding", pod),
-        arena_printf(&s->arena,
-                     "{\"metadata\":{\"name\":\"%s\"},\"target\":{\"kind\":\"Node\",\"name\":\"%s\"}}",
-                     pod, node));
+        arena_printf(
+            &s->arena,
+            "{\"metadata\":{\"name\":\"%s\"},\"target\":{\"kind\":\"Node\",\"name\":\"%s\"}}", pod,
+            node));
 }
 
 static void test_binding_sets_the_node(void **state)
@@ -77,8 +79,9 @@ static void test_binding_refusals(void **state)
     r = server_post(&s, PODS "/p/binding", "{\"metadata\":{\"name\":\"p\"},\"target\":{}}");
     assert_int_equal(r->status, 422);
     /* The older way, by a resource of its own. */
-    r = server_post(&s, "/api/v1/namespaces/default/bindings",
-                    "{\"metadata\":{\"name\":\"p\"},\"target\":{\"kind\":\"Node\",\"name\":\"n1\"}}");
+    r = server_post(
+        &s, "/api/v1/namespaces/default/bindings",
+        "{\"metadata\":{\"name\":\"p\"},\"target\":{\"kind\":\"Node\",\"name\":\"n1\"}}");
     assert_reply(r, 201, SUCCESS);
     server_stop(&s);
 }
@@ -114,15 +117,15 @@ static void budget(struct server *s, const char *name, int allowed)
                                  "\"selector\":{\"matchLabels\":{\"app\":\"web\"}}}}",
                                  name));
     assert_int_equal(r->status, 201);
-    r = server_patch(s,
-                     arena_printf(&s->arena,
-                                  "/apis/policy/v1/namespaces/default/poddisruptionbudgets/%s/status",
-                                  name),
-                     "merge",
-                     arena_printf(&s->arena,
-                                  "{\"status\":{\"observedGeneration\":1,\"disruptionsAllowed\":%d,"
-                                  "\"currentHealthy\":2,\"desiredHealthy\":2,\"expectedPods\":2}}",
-                                  allowed));
+    r = server_patch(
+        s,
+        arena_printf(&s->arena, "/apis/policy/v1/namespaces/default/poddisruptionbudgets/%s/status",
+                     name),
+        "merge",
+        arena_printf(&s->arena,
+                     "{\"status\":{\"observedGeneration\":1,\"disruptionsAllowed\":%d,"
+                     "\"currentHealthy\":2,\"desiredHealthy\":2,\"expectedPods\":2}}",
+                     allowed));
     assert_int_equal(r->status, 200);
 }
 
@@ -159,12 +162,13 @@ static void test_eviction_keeps_to_the_budget(void **state)
     assert_int_equal(reply_int(&s, r, "status.disruptionsAllowed"), 0);
     assert_true(*reply_str(&s, r, "status.disruptedPods.a"));
     r = evict(&s, "b");
-    assert_reply(r, 429,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"Cannot evict pod as it would violate the pod's disruption budget.\","
-                 "\"reason\":\"TooManyRequests\",\"details\":{\"causes\":[{\"reason\":"
-                 "\"DisruptionBudget\",\"message\":\"The disruption budget w needs 2 healthy pods "
-                 "and has 2 currently\"}]},\"code\":429}\n");
+    assert_reply(
+        r, 429,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"Cannot evict pod as it would violate the pod's disruption budget.\","
+        "\"reason\":\"TooManyRequests\",\"details\":{\"causes\":[{\"reason\":"
+        "\"DisruptionBudget\",\"message\":\"The disruption budget w needs 2 healthy pods "
+        "and has 2 currently\"}]},\"code\":429}\n");
     budget(&s, "x", 1);
     r = evict(&s, "b");
     assert_int_equal(r->status, 500);
@@ -178,10 +182,11 @@ static void test_scale(void **state)
     const char *target = "/apis/apps/v1/namespaces/default/deployments/d/scale";
 
     server_start(&s);
-    r = server_post(&s, "/apis/apps/v1/namespaces/default/deployments",
-                    "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"replicas\":2,\"selector\":{"
-                    "\"matchLabels\":{\"app\":\"web\"}},\"template\":{\"metadata\":{\"labels\":{"
-                    "\"app\":\"web\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}");
+    r = server_post(
+        &s, "/apis/apps/v1/namespaces/default/deployments",
+        "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"replicas\":2,\"selector\":{"
+        "\"matchLabels\":{\"app\":\"web\"}},\"template\":{\"metadata\":{\"labels\":{"
+        "\"app\":\"web\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}");
     assert_int_equal(r->status, 201);
     r = server_get(&s, target);
     assert_int_equal(r->status, 200);
@@ -191,17 +196,19 @@ static void test_scale(void **state)
     r = server_patch(&s, target, "merge", "{\"spec\":{\"replicas\":5}}");
     assert_int_equal(r->status, 200);
     assert_int_equal(reply_int(&s, r, "spec.replicas"), 5);
-    r = server_put(&s, target,
-                   "{\"kind\":\"Scale\",\"apiVersion\":\"autoscaling/v1\",\"metadata\":{\"name\":\"d\","
-                   "\"namespace\":\"default\"},\"spec\":{\"replicas\":3}}");
+    r = server_put(
+        &s, target,
+        "{\"kind\":\"Scale\",\"apiVersion\":\"autoscaling/v1\",\"metadata\":{\"name\":\"d\","
+        "\"namespace\":\"default\"},\"spec\":{\"replicas\":3}}");
     assert_int_equal(r->status, 200);
     r = server_get(&s, "/apis/apps/v1/namespaces/default/deployments/d");
     assert_int_equal(reply_int(&s, r, "spec.replicas"), 3);
     assert_int_equal(reply_int(&s, r, "metadata.generation"), 3);
     r = server_patch(&s, target, "merge", "{\"spec\":{\"replicas\":-1}}");
-    assert_string_equal(reply_str(&s, r, "message"),
-                        "Scale.autoscaling \"d\" is invalid: spec.replicas: Invalid value: -1: must "
-                        "be greater than or equal to 0");
+    assert_string_equal(
+        reply_str(&s, r, "message"),
+        "Scale.autoscaling \"d\" is invalid: spec.replicas: Invalid value: -1: must "
+        "be greater than or equal to 0");
     r = server_patch(&s, target, "merge",
                      "{\"metadata\":{\"resourceVersion\":\"1\"},\"spec\":{\"replicas\":1}}");
     assert_int_equal(r->status, 409);

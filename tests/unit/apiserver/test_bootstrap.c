@@ -4,14 +4,12 @@
 
 static void test_namespaces_exist(void **state)
 {
-    static const char *const names[] = {"default", "kube-system", "kube-public",
-                                        "kube-node-lease"};
+    static const char *const names[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
     struct server s;
 
     server_start(&s);
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        struct reply *r =
-            server_get(&s, arena_printf(&s.arena, "/api/v1/namespaces/%s", names[i]));
+        struct reply *r = server_get(&s, arena_printf(&s.arena, "/api/v1/namespaces/%s", names[i]));
 
         assert_int_equal(r->status, 200);
         assert_string_equal(reply_str(&s, r, "status.phase"), "Active");
@@ -93,8 +91,8 @@ static void test_every_default_object_is_there(void **state)
     assert_int_equal(count(&s, "/apis/rbac.authorization.k8s.io/v1/roles"), 7);
     assert_int_equal(count(&s, "/apis/rbac.authorization.k8s.io/v1/rolebindings"), 7);
     assert_int_equal(count(&s, "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"), 11);
-    assert_int_equal(
-        count(&s, "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations"), 8);
+    assert_int_equal(count(&s, "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations"),
+                     8);
     assert_int_equal(count(&s, "/apis/scheduling.k8s.io/v1/priorityclasses"), 2);
     server_stop(&s);
 }

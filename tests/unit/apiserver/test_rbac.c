@@ -56,8 +56,8 @@ static void test_rule_matches(void **state)
     auto_arena a = {0};
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct rbac_policy_rule r = rule(&a, cases[i].groups, cases[i].resources, cases[i].names,
-                                         cases[i].verbs);
+        struct rbac_policy_rule r =
+            rule(&a, cases[i].groups, cases[i].resources, cases[i].names, cases[i].verbs);
         struct authz_attributes at = {.verb = str_from(cases[i].verb),
                                       .api_group = str_from(cases[i].group),
                                       .resource = str_from(cases[i].resource),
@@ -76,9 +76,12 @@ static void test_path_matches(void **state)
         const char *rule, *path;
         bool allowed;
     } cases[] = {
-        {"/healthz", "/healthz", true},   {"/healthz", "/healthz/ping", false},
-        {"/healthz/*", "/healthz/ping", true}, {"/healthz/*", "/healthz", false},
-        {"*", "/anything", true},         {"/api", "/apis", false},
+        {"/healthz", "/healthz", true},
+        {"/healthz", "/healthz/ping", false},
+        {"/healthz/*", "/healthz/ping", true},
+        {"/healthz/*", "/healthz", false},
+        {"*", "/anything", true},
+        {"/api", "/apis", false},
     };
     auto_arena a = {0};
 
@@ -105,10 +108,9 @@ static void test_uncovered_parts_are_listed(void **state)
     assert_int_equal(missing.n, 3);
     for (size_t i = 0; i < missing.n; i++)
         rbac_rule_write(missing.v[i], &t);
-    assert_str_equal(buf_view(&t),
-                     "{APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"list\"]}"
-                     "{APIGroups:[\"\"], Resources:[\"nodes\"], Verbs:[\"get\"]}"
-                     "{APIGroups:[\"\"], Resources:[\"nodes\"], Verbs:[\"list\"]}");
+    assert_str_equal(buf_view(&t), "{APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"list\"]}"
+                                   "{APIGroups:[\"\"], Resources:[\"nodes\"], Verbs:[\"get\"]}"
+                                   "{APIGroups:[\"\"], Resources:[\"nodes\"], Verbs:[\"list\"]}");
     /* A named rule does not cover one without names; the other way round it does. */
     have = rule(&a, "core", "pods", "a", "get");
     want = rule(&a, "core", "pods", "", "get");
@@ -130,8 +132,11 @@ static struct reply *get_as(struct server *s, const char *user, const char *targ
 static struct reply *post_as(struct server *s, const char *user, const char *target,
                              const char *json)
 {
-    return server_call(s, &(struct call){.method = "POST", .target = target, .as_user = user,
-                                         .type = "application/json", .body = json});
+    return server_call(s, &(struct call){.method = "POST",
+                                         .target = target,
+                                         .as_user = user,
+                                         .type = "application/json",
+                                         .body = json});
 }
 
 static void test_refusals_say_what_was_asked(void **state)
@@ -141,12 +146,13 @@ static void test_refusals_say_what_was_asked(void **state)
 
     server_start(&s);
     r = get_as(&s, "jane", "/api/v1/namespaces/default/pods/web");
-    assert_reply(r, 403,
-                 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
-                 "\"message\":\"pods \\\"web\\\" is forbidden: User \\\"jane\\\" cannot get resource "
-                 "\\\"pods\\\" in API group \\\"\\\" in the namespace \\\"default\\\"\","
-                 "\"reason\":\"Forbidden\",\"details\":{\"name\":\"web\",\"kind\":\"pods\"},"
-                 "\"code\":403}\n");
+    assert_reply(
+        r, 403,
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+        "\"message\":\"pods \\\"web\\\" is forbidden: User \\\"jane\\\" cannot get resource "
+        "\\\"pods\\\" in API group \\\"\\\" in the namespace \\\"default\\\"\","
+        "\"reason\":\"Forbidden\",\"details\":{\"name\":\"web\",\"kind\":\"pods\"},"
+        "\"code\":403}\n");
     r = get_as(&s, "jane", "/apis/apps/v1/deployments");
     assert_string_equal(reply_str(&s, r, "message"),
                         "deployments.apps is forbidden: User \"jane\" cannot list resource "
@@ -173,10 +179,11 @@ static void test_binding_gives_and_its_end_takes(void **state)
 
     server_start(&s);
     assert_int_equal(get_as(&s, "jane", "/api/v1/namespaces/default/pods")->status, 403);
-    r = server_post(&s, RBAC "/namespaces/default/rolebindings",
-                    "{\"metadata\":{\"name\":\"b\"},\"subjects\":[{\"kind\":\"User\",\"name\":\"jane\","
-                    "\"apiGroup\":\"rbac.authorization.k8s.io\"}],\"roleRef\":{\"kind\":\"ClusterRole\","
-                    "\"name\":\"view\",\"apiGroup\":\"rbac.authorization.k8s.io\"}}");
+    r = server_post(
+        &s, RBAC "/namespaces/default/rolebindings",
+        "{\"metadata\":{\"name\":\"b\"},\"subjects\":[{\"kind\":\"User\",\"name\":\"jane\","
+        "\"apiGroup\":\"rbac.authorization.k8s.io\"}],\"roleRef\":{\"kind\":\"ClusterRole\","
+        "\"name\":\"view\",\"apiGroup\":\"rbac.authorization.k8s.io\"}}");
     assert_int_equal(r->status, 201);
     assert_int_equal(get_as(&s, "jane", "/api/v1/namespaces/default/pods")->status, 200);
     assert_int_equal(get_as(&s, "jane", "/api/v1/namespaces/kube-system/pods")->status, 403);
@@ -193,10 +200,11 @@ static void test_missing_role_is_named(void **state)
     struct reply *r;
 
     server_start(&s);
-    r = server_post(&s, RBAC "/clusterrolebindings",
-                    "{\"metadata\":{\"name\":\"b\"},\"subjects\":[{\"kind\":\"User\",\"name\":\"jane\","
-                    "\"apiGroup\":\"rbac.authorization.k8s.io\"}],\"roleRef\":{\"kind\":\"ClusterRole\","
-                    "\"name\":\"gone\",\"apiGroup\":\"rbac.authorization.k8s.io\"}}");
+    r = server_post(
+        &s, RBAC "/clusterrolebindings",
+        "{\"metadata\":{\"name\":\"b\"},\"subjects\":[{\"kind\":\"User\",\"name\":\"jane\","
+        "\"apiGroup\":\"rbac.authorization.k8s.io\"}],\"roleRef\":{\"kind\":\"ClusterRole\","
+        "\"name\":\"gone\",\"apiGroup\":\"rbac.authorization.k8s.io\"}}");
     assert_int_equal(r->status, 201);
     r = get_as(&s, "jane", "/api/v1/nodes");
     assert_string_equal(reply_str(&s, r, "message"),
@@ -211,27 +219,27 @@ static void test_names_and_field_selectors(void **state)
     struct server s;
 
     server_start(&s);
+    assert_int_equal(server_post(&s, RBAC "/namespaces/default/roles",
+                                 "{\"metadata\":{\"name\":\"r\"},\"rules\":[{\"apiGroups\":[\"\"],"
+                                 "\"resources\":[\"secrets\"],\"resourceNames\":[\"s\"],"
+                                 "\"verbs\":[\"get\",\"list\",\"create\"]}]}")
+                         ->status,
+                     201);
     assert_int_equal(
-        server_post(&s, RBAC "/namespaces/default/roles",
-                    "{\"metadata\":{\"name\":\"r\"},\"rules\":[{\"apiGroups\":[\"\"],"
-                    "\"resources\":[\"secrets\"],\"resourceNames\":[\"s\"],"
-                    "\"verbs\":[\"get\",\"list\",\"create\"]}]}")
-            ->status,
-        201);
-    assert_int_equal(
-        server_post(&s, RBAC "/namespaces/default/rolebindings",
-                    "{\"metadata\":{\"name\":\"b\"},\"subjects\":[{\"kind\":\"User\",\"name\":\"jane\","
-                    "\"apiGroup\":\"rbac.authorization.k8s.io\"}],\"roleRef\":{\"kind\":\"Role\","
-                    "\"name\":\"r\",\"apiGroup\":\"rbac.authorization.k8s.io\"}}")
+        server_post(
+            &s, RBAC "/namespaces/default/rolebindings",
+            "{\"metadata\":{\"name\":\"b\"},\"subjects\":[{\"kind\":\"User\",\"name\":\"jane\","
+            "\"apiGroup\":\"rbac.authorization.k8s.io\"}],\"roleRef\":{\"kind\":\"Role\","
+            "\"name\":\"r\",\"apiGroup\":\"rbac.authorization.k8s.io\"}}")
             ->status,
         201);
     assert_int_equal(get_as(&s, "jane", "/api/v1/namespaces/default/secrets/s")->status, 404);
     assert_int_equal(get_as(&s, "jane", "/api/v1/namespaces/default/secrets/t")->status, 403);
     assert_int_equal(get_as(&s, "jane", "/api/v1/namespaces/default/secrets")->status, 403);
-    assert_int_equal(get_as(&s, "jane",
-                            "/api/v1/namespaces/default/secrets?fieldSelector=metadata.name%3Ds")
-                         ->status,
-                     200);
+    assert_int_equal(
+        get_as(&s, "jane", "/api/v1/namespaces/default/secrets?fieldSelector=metadata.name%3Ds")
+            ->status,
+        200);
     assert_int_equal(
         post_as(&s, "jane", "/api/v1/namespaces/default/secrets", "{\"metadata\":{\"name\":\"s\"}}")
             ->status,
@@ -255,10 +263,11 @@ static void test_nobody_grants_what_he_lacks(void **state)
             ->status,
         201);
     assert_int_equal(
-        server_post(&s, RBAC "/clusterrolebindings",
-                    "{\"metadata\":{\"name\":\"w\"},\"subjects\":[{\"kind\":\"User\",\"name\":\"jane\","
-                    "\"apiGroup\":\"rbac.authorization.k8s.io\"}],\"roleRef\":{\"kind\":\"ClusterRole\","
-                    "\"name\":\"rbac-writer\",\"apiGroup\":\"rbac.authorization.k8s.io\"}}")
+        server_post(
+            &s, RBAC "/clusterrolebindings",
+            "{\"metadata\":{\"name\":\"w\"},\"subjects\":[{\"kind\":\"User\",\"name\":\"jane\","
+            "\"apiGroup\":\"rbac.authorization.k8s.io\"}],\"roleRef\":{\"kind\":\"ClusterRole\","
+            "\"name\":\"rbac-writer\",\"apiGroup\":\"rbac.authorization.k8s.io\"}}")
             ->status,
         201);
     r = post_as(&s, "jane", RBAC "/clusterroles", role);
@@ -268,14 +277,16 @@ static void test_nobody_grants_what_he_lacks(void **state)
         "clusterroles.rbac.authorization.k8s.io \"r\" is forbidden: user \"jane\" "
         "(groups=[\"system:authenticated\"]) is attempting to grant RBAC permissions not currently "
         "held:\n{APIGroups:[\"\"], Resources:[\"nodes\"], Verbs:[\"get\" \"list\"]}");
-    r = post_as(&s, "jane", RBAC "/clusterrolebindings",
-                "{\"metadata\":{\"name\":\"x\"},\"subjects\":[],\"roleRef\":{\"kind\":\"ClusterRole\","
-                "\"name\":\"cluster-admin\",\"apiGroup\":\"rbac.authorization.k8s.io\"}}");
+    r = post_as(
+        &s, "jane", RBAC "/clusterrolebindings",
+        "{\"metadata\":{\"name\":\"x\"},\"subjects\":[],\"roleRef\":{\"kind\":\"ClusterRole\","
+        "\"name\":\"cluster-admin\",\"apiGroup\":\"rbac.authorization.k8s.io\"}}");
     assert_int_equal(r->status, 403);
     /* What she has she may give: */
-    r = post_as(&s, "jane", RBAC "/clusterrolebindings",
-                "{\"metadata\":{\"name\":\"x\"},\"subjects\":[],\"roleRef\":{\"kind\":\"ClusterRole\","
-                "\"name\":\"rbac-writer\",\"apiGroup\":\"rbac.authorization.k8s.io\"}}");
+    r = post_as(
+        &s, "jane", RBAC "/clusterrolebindings",
+        "{\"metadata\":{\"name\":\"x\"},\"subjects\":[],\"roleRef\":{\"kind\":\"ClusterRole\","
+        "\"name\":\"rbac-writer\",\"apiGroup\":\"rbac.authorization.k8s.io\"}}");
     assert_int_equal(r->status, 201);
     /* An administrator gives everything. */
     assert_int_equal(server_post(&s, RBAC "/clusterroles", role)->status, 201);
@@ -285,21 +296,24 @@ static void test_nobody_grants_what_he_lacks(void **state)
 static struct reply *node_call(struct server *s, const char *method, const char *target,
                                const char *json)
 {
-    return server_call(s, &(struct call){.method = method, .target = target,
+    return server_call(s, &(struct call){.method = method,
+                                         .target = target,
                                          .as_user = "system:node:n1",
                                          .as_groups = {"system:nodes"},
-                                         .type = json ? "application/json" : NULL, .body = json});
+                                         .type = json ? "application/json" : NULL,
+                                         .body = json});
 }
 
 static void start_pod(struct server *s)
 {
-    assert_int_equal(server_post(s, "/api/v1/namespaces/default/pods",
-                                 "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"nodeName\":\"n1\","
-                                 "\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"envFrom\":["
-                                 "{\"secretRef\":{\"name\":\"used\"}}]}],\"volumes\":[{\"name\":\"v\","
-                                 "\"configMap\":{\"name\":\"cm\"}}]}}")
-                         ->status,
-                     201);
+    assert_int_equal(
+        server_post(s, "/api/v1/namespaces/default/pods",
+                    "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"nodeName\":\"n1\","
+                    "\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"envFrom\":["
+                    "{\"secretRef\":{\"name\":\"used\"}}]}],\"volumes\":[{\"name\":\"v\","
+                    "\"configMap\":{\"name\":\"cm\"}}]}}")
+            ->status,
+        201);
 }
 
 static void test_node_reads_what_its_pods_use(void **state)
@@ -318,13 +332,11 @@ static void test_node_reads_what_its_pods_use(void **state)
                         "secrets \"other\" is forbidden: User \"system:node:n1\" cannot get "
                         "resource \"secrets\" in API group \"\" in the namespace \"default\": no "
                         "relationship found between node 'n1' and this object");
-    assert_int_equal(node_call(&s, "GET", "/api/v1/namespaces/kube-system/secrets/used", NULL)
-                         ->status,
-                     403);
+    assert_int_equal(
+        node_call(&s, "GET", "/api/v1/namespaces/kube-system/secrets/used", NULL)->status, 403);
     assert_int_equal(node_call(&s, "GET", "/api/v1/namespaces/default/secrets", NULL)->status, 403);
-    assert_int_equal(node_call(&s, "GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn1", NULL)
-                         ->status,
-                     200);
+    assert_int_equal(
+        node_call(&s, "GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn1", NULL)->status, 200);
     r = node_call(&s, "GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn2", NULL);
     assert_string_equal(reply_str(&s, r, "message"),
                         "pods is forbidden: User \"system:node:n1\" cannot list resource \"pods\" "
@@ -340,9 +352,8 @@ static void test_node_touches_only_itself(void **state)
     const char *lease = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
     server_start(&s);
-    assert_int_equal(node_call(&s, "POST", "/api/v1/nodes", "{\"metadata\":{\"name\":\"n1\"}}")
-                         ->status,
-                     201);
+    assert_int_equal(
+        node_call(&s, "POST", "/api/v1/nodes", "{\"metadata\":{\"name\":\"n1\"}}")->status, 201);
     assert_int_equal(node_call(&s, "GET", "/api/v1/nodes/n1", NULL)->status, 200);
     r = node_call(&s, "GET", "/api/v1/nodes/n2", NULL);
     assert_string_equal(reply_str(&s, r, "message"),
@@ -357,8 +368,7 @@ static void test_node_touches_only_itself(void **state)
                                NULL)
                          ->status,
                      403);
-    assert_int_equal(node_call(&s, "POST",
-                               "/apis/coordination.k8s.io/v1/namespaces/default/leases",
+    assert_int_equal(node_call(&s, "POST", "/apis/coordination.k8s.io/v1/namespaces/default/leases",
                                "{\"metadata\":{\"name\":\"n1\"}}")
                          ->status,
                      403);
@@ -379,10 +389,11 @@ static void test_access_reviews(void **state)
                     "\"verb\":\"create\",\"resource\":\"bindings\",\"namespace\":\"default\"}}}");
     assert_int_equal(r->status, 201);
     d = reply_doc(&s, r);
-    assert_str_equal(json_to_str(&s.arena, doc_path(&d, "status")),
-                     "{\"allowed\":true,\"reason\":\"RBAC: allowed by ClusterRoleBinding "
-                     "\\\"system:kube-scheduler\\\" of ClusterRole \\\"system:kube-scheduler\\\" to "
-                     "User \\\"system:kube-scheduler\\\"\"}");
+    assert_str_equal(
+        json_to_str(&s.arena, doc_path(&d, "status")),
+        "{\"allowed\":true,\"reason\":\"RBAC: allowed by ClusterRoleBinding "
+        "\\\"system:kube-scheduler\\\" of ClusterRole \\\"system:kube-scheduler\\\" to "
+        "User \\\"system:kube-scheduler\\\"\"}");
     r = post_as(&s, "jane", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
                 "{\"spec\":{\"resourceAttributes\":{\"verb\":\"get\",\"resource\":\"pods\"}}}");
     d = reply_doc(&s, r);

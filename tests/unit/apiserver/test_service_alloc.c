@@ -6,9 +6,9 @@
 
 static struct reply *make(struct server *s, const char *name, const char *spec)
 {
-    return server_post(s, SERVICES,
-                       arena_printf(&s->arena, "{\"metadata\":{\"name\":\"%s\"},\"spec\":{%s}}",
-                                    name, spec));
+    return server_post(
+        s, SERVICES,
+        arena_printf(&s->arena, "{\"metadata\":{\"name\":\"%s\"},\"spec\":{%s}}", name, spec));
 }
 
 static struct str spec_of(struct server *s, const struct reply *r, const char *path)
@@ -45,8 +45,7 @@ static void test_cluster_ip_is_given_and_taken_back(void **state)
     assert_true(address_parse(str_from(ip), &a));
     assert_true(cidr_holds(&range, a, &at));
     assert_true(at >= 256); /* above the band for those who ask */
-    assert_str_equal(spec_of(&s, r, "spec.clusterIPs"),
-                     arena_printf(&s.arena, "[\"%s\"]", ip));
+    assert_str_equal(spec_of(&s, r, "spec.clusterIPs"), arena_printf(&s.arena, "[\"%s\"]", ip));
     assert_str_equal(spec_of(&s, r, "spec.ipFamilies"), "[\"IPv4\"]");
     assert_str_equal(spec_of(&s, r, "spec.ipFamilyPolicy"), "\"SingleStack\"");
     assert_int_equal(ip_status(&s, ip), 200);
@@ -64,10 +63,11 @@ static void test_given_ip_is_exclusive(void **state)
     assert_int_equal(make(&s, "a", PORT ",\"clusterIP\":\"10.96.0.10\"")->status, 201);
     r = make(&s, "b", PORT ",\"clusterIP\":\"10.96.0.10\"");
     assert_int_equal(r->status, 422);
-    assert_string_equal(reply_str(&s, r, "message"),
-                        "Service \"b\" is invalid: spec.clusterIPs: Invalid value: "
-                        "[\"10.96.0.10\"]: failed to allocate IP 10.96.0.10: provided IP is already "
-                        "allocated");
+    assert_string_equal(
+        reply_str(&s, r, "message"),
+        "Service \"b\" is invalid: spec.clusterIPs: Invalid value: "
+        "[\"10.96.0.10\"]: failed to allocate IP 10.96.0.10: provided IP is already "
+        "allocated");
     r = make(&s, "b", PORT ",\"clusterIP\":\"10.1.0.10\"");
     assert_string_equal(reply_str(&s, r, "message"),
                         "Service \"b\" is invalid: spec.clusterIPs: Invalid value: "
@@ -98,9 +98,10 @@ static void test_headless_and_external(void **state)
     r = make(&s, "d", PORT ",\"ipFamilyPolicy\":\"RequireDualStack\"");
     assert_int_equal(r->status, 422);
     r = make(&s, "d", PORT ",\"ipFamilies\":[\"IPv6\"]");
-    assert_string_equal(reply_str(&s, r, "message"),
-                        "Service \"d\" is invalid: spec.ipFamilies[0]: Invalid value: \"IPv6\": not "
-                        "configured on this cluster");
+    assert_string_equal(
+        reply_str(&s, r, "message"),
+        "Service \"d\" is invalid: spec.ipFamilies[0]: Invalid value: \"IPv6\": not "
+        "configured on this cluster");
     server_stop(&s);
 }
 
@@ -211,8 +212,10 @@ static void test_addresses(void **state)
         uint64_t usable;
         const char *first;
     } cases[] = {
-        {"10.96.0.0/16", 65534, "10.96.0.1"}, {"10.0.0.7/30", 2, "10.0.0.5"},
-        {"10.0.0.0/31", 0, NULL},             {"fd00::/112", 65535, "fd00::1"},
+        {"10.96.0.0/16", 65534, "10.96.0.1"},
+        {"10.0.0.7/30", 2, "10.0.0.5"},
+        {"10.0.0.0/31", 0, NULL},
+        {"fd00::/112", 65535, "fd00::1"},
         {"fd00::/64", UINT64_C(1) << 32, "fd00::1"},
     };
     auto_arena a = {0};
