@@ -10,6 +10,8 @@
  * on_closed, after which the connection is gone. on_closed always comes, exactly once and last,
  * unless the handler was taken off. No callback ever runs from inside a conn_*() call.
  *
+ * The process must ignore SIGPIPE: a peer may go while we write.
+ *
  * Layer: net, private to it. Threads: the loop of the conn_env.
  */
 #pragma once

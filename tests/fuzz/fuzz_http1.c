@@ -12,6 +12,22 @@ struct outcome {
     enum http1_event last;
 };
 
+/* What a handler does next with what came. */
+static void read_target(struct outcome *o, const struct http_request *rq)
+{
+    auto_arena a = {0};
+    struct http_header *params;
+    struct str path;
+    size_t n;
+
+    if (http_unescape(rq->path, &a, &path, NULL) == 0)
+        buf_str(&o->text, path);
+    if (http_query_parse(rq->query, &a, &params, &n, NULL) < 0)
+        return;
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&o->text, "%.*s=%.*s&", STR_ARG(params[i].name), STR_ARG(params[i].value));
+}
+
 static void note_request(struct outcome *o, const struct http_request *rq)
 {
     buf_printf(&o->text, "%.*s|%.*s|%.*s|%.*s|", STR_ARG(rq->method), STR_ARG(rq->path),
@@ -22,6 +38,7 @@ static void note_request(struct outcome *o, const struct http_request *rq)
     if (rq->body.len > BODY_MAX)
         abort();
     buf_str(&o->text, rq->body);
+    read_target(o, rq);
     buf_putc(&o->text, '\n');
 }
 

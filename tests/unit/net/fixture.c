@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/pem.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -269,6 +270,7 @@ void fixture_start(struct fixture *f)
 {
     struct err err = {0};
 
+    (void)signal(SIGPIPE, SIG_IGN); /* as every program with sockets does here */
     f->loop = loop_new("test");
     loop_hold(f->loop, true);
     if (!f->opts.address)

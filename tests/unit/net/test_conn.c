@@ -1,6 +1,7 @@
 /* test_conn.c - connections on both sides of one loop: TCP, Unix sockets, TLS, their ends. */
 #include "net/conn.h"
 #include "fixture.h"
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
@@ -108,6 +109,7 @@ static void world_init(struct world *w, struct tls_context *server_tls)
     struct sockaddr_in at;
     int len = sizeof(at);
 
+    (void)signal(SIGPIPE, SIG_IGN);
     *w = (struct world){.loop = loop_new("test"), .server_tls = server_tls};
     w->env = conn_env_new(w->loop);
     w->client.w = w->server.w = w;

@@ -456,6 +456,52 @@ static void test_tls_tells_who_the_peer_is(void **state)
     pki_deinit(&p);
 }
 
+static void see_serial(const struct client *c, uint8_t ret_serial[20])
+{
+    X509 *x = SSL_get1_peer_certificate(c->ssl);
+    const ASN1_INTEGER *n = X509_get0_serialNumber(x);
+
+    memset(ret_serial, 0, 20);
+    memcpy(ret_serial, ASN1_STRING_get0_data(n), (size_t)ASN1_STRING_length(n));
+    X509_free(x);
+}
+
+static void test_certificate_is_renewed_while_running(void **state)
+{
+    auto_arena a = {0};
+    uint8_t first[20], second[20];
+    struct tls_context *tls;
+    struct fixture f;
+    struct client old, new;
+    struct pki p, q;
+    struct str head, body;
+    struct err err = {0};
+
+    (void)state;
+    pki_make(&p);
+    pki_make(&q);
+    assert_ok(tls_server_context(p.cert, p.key, p.ca, &tls, &err), &err);
+    f = fixture_of(tls);
+    fixture_start(&f);
+    client_open(&old, &f, &p, NULL, p.client_cert, p.client_key);
+    assert_ok(tls_context_reload(tls, q.cert, q.key, &err), &err); /* from another thread */
+    client_open(&new, &f, &q, NULL, p.client_cert, p.client_key);
+    see_serial(&old, first);
+    see_serial(&new, second);
+    assert_memory_not_equal(first, second, sizeof(first));
+    for (int i = 0; i < 2; i++) { /* the old connection goes on, the client's CA is the same */
+        assert_int_equal(ask(i ? &new : &old, "GET /peer HTTP/1.1\r\nHost: a\r\n\r\n", &a, &head,
+                             &body), 200);
+        assert_true(str_has_prefix(body, STR("cert=1 bad=0 cn=alice ")));
+    }
+    client_close(&old);
+    client_close(&new);
+    fixture_stop(&f, 1000);
+    tls = tls_context_free(tls);
+    pki_deinit(&p);
+    pki_deinit(&q);
+}
+
 static void test_tls_carries_large_bodies_both_ways(void **state)
 {
     auto_arena a = {0};
@@ -540,6 +586,7 @@ int main(void)
         cmocka_unit_test(test_drain_lets_answers_end_and_cuts_the_rest),
         cmocka_unit_test(test_address_in_use_is_told),
         cmocka_unit_test(test_tls_tells_who_the_peer_is),
+        cmocka_unit_test(test_certificate_is_renewed_while_running),
         cmocka_unit_test(test_tls_carries_large_bodies_both_ways),
         cmocka_unit_test(test_plain_bytes_to_a_tls_port_do_no_harm),
     };
