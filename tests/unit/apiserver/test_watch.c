@@ -211,6 +211,28 @@ static void test_too_old(void **state)
     rig_close(x);
 }
 
+/* A peer that takes nothing holds up nobody: what it misses is gone, and it is told so. */
+static void test_too_slow(void **state)
+{
+    struct http_exchange *x;
+
+    (void)state;
+    x = rig_get(r, WATCH, NULL);
+    (void)rig_pull(x);
+    put("a", "ns1", NULL); /* 2: waits for the peer */
+    put("a", "ns1", NULL); /* 3: forgotten by then */
+    sim_run_for(r->sim, 900 * 1000);
+    put("a", "ns1", NULL);
+    assert_string_equal(rig_pull(x),
+                        EVENT("ADDED", META("a", "2"))
+                        "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"apiVersion\":\"v1\","
+                        "\"metadata\":{},\"status\":\"Failure\",\"message\":"
+                        "\"too old resource version: 2 "
+                        "(3)\",\"reason\":\"Expired\",\"code\":410}}\n");
+    assert_true(x->ended);
+    rig_close(x);
+}
+
 static void test_partial_and_table(void **state)
 {
     static const char *const partial[] = {
@@ -387,6 +409,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bookmarks, setup, teardown),
         cmocka_unit_test_setup_teardown(test_initial_events, setup, teardown),
         cmocka_unit_test_setup_teardown(test_too_old, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_too_slow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_partial_and_table, setup, teardown),
         cmocka_unit_test_setup_teardown(test_protobuf, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_watchers_share_a_feed, setup, teardown),
