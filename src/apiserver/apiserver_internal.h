@@ -33,6 +33,7 @@ struct inproc_server; /* inproc.c */
 struct metrics;       /* metrics.c */
 struct documents;     /* documents.c: what discovery and OpenAPI keep */
 struct connect_state; /* connect.c: the client of the nodes */
+struct event_ttl;     /* event_ttl.c */
 struct watch_hubs;    /* watcher.c */
 struct shard;         /* pipeline.c */
 
@@ -51,6 +52,7 @@ struct apiserver {
     struct metrics *metrics;
     struct service_alloc *service_alloc;
     struct bootstrap *bootstrap;
+    struct event_ttl *event_ttl;
     struct connect_state *connect;
 
     struct shard *shards[SHARDS_MAX]; /* n_shards of them are published */

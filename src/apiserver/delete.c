@@ -1,5 +1,6 @@
 /* delete.c - DELETE: an object goes at once, or, when finalizers or a grace period hold it back, is
  * marked and goes with the write that lets go of it (update.c). */
+#include "apiserver/continue_token.h"
 #include "apiserver/select.h"
 #include "apiserver/write.h"
 #include "schema/typed.h"
@@ -302,6 +303,7 @@ struct collection {
     struct object **items; /* kept by the request */
     size_t n, at;
     int64_t revision;
+    struct str next; /* continue token of what was left by limit */
     struct deleting item;
     bool looping, item_done;
 };
@@ -316,8 +318,20 @@ static enum stage_result on_item(struct request *rq)
     return c->looping ? STAGE_DONE : collection_run(rq, c);
 }
 
-/* The selected objects as they are now, at most `limit` of them. */
-static void collect(struct request *rq, struct collection *c)
+/* Where the next call goes on: behind the last object of this one. */
+static struct str next_token(struct request *rq, const struct collection *c, size_t prefix_len)
+{
+    const struct object *last = c->items[c->n - 1];
+    struct str start = str_sub(last->key, prefix_len, last->key.len);
+    struct continue_token t = {.revision = -1}; /* of the newest state: this one is being changed */
+
+    t.start = (struct str){arena_memdupz(rq->arena, start.p, start.len), start.len + 1};
+    return continue_encode(&t, rq->arena);
+}
+
+/* The selected objects as they are now, at most `limit` of them, from @start
+ * behind the prefix on. */
+static void collect(struct request *rq, struct collection *c, struct str start)
 {
     const struct list_options *o = &rq->list;
     struct snapshot *s = cache_snapshot(store_cache(rq->as->store, rq->res->storage));
@@ -325,14 +339,19 @@ static void collect(struct request *rq, struct collection *c)
     struct omap_iter it;
     struct object *obj;
     size_t cap = 0;
+    auto_buf from = {0}; /* a start may hold NUL */
 
     c->revision = s->revision;
-    omap_seek(&s->objects, prefix, &it);
+    buf_str(&from, prefix);
+    buf_str(&from, start);
+    omap_seek(&s->objects, buf_view(&from), &it);
     while ((obj = omap_next(&it)) && str_has_prefix(obj->key, prefix)) {
         if (!object_selected(rq->res, &o->labels, &o->fields, obj))
             continue;
-        if (o->limit > 0 && c->n == (size_t)o->limit)
+        if (o->limit > 0 && c->n == (size_t)o->limit) {
+            c->next = next_token(rq, c, prefix.len);
             break;
+        }
         if (c->n == cap) {
             cap = cap ? cap * 2 : 16;
             c->items = arena_grow(rq->arena, c->items, c->n, cap, sizeof(*c->items));
@@ -356,6 +375,7 @@ static enum stage_result answer_collection(struct request *rq, struct collection
     struct any_list *all = field_ptr(items, list);
 
     m->resource_version = str_printf(rq->arena, "%lld", (long long)c->revision);
+    m->continue_ = c->next;
     all->v = v;
     all->n = c->n;
     for (size_t i = 0; i < c->n; i++) {
@@ -395,8 +415,13 @@ static enum stage_result collection_run(struct request *rq, struct collection *c
 enum stage_result stage_deletecollection(struct request *rq)
 {
     struct collection *c = arena_new(rq->arena, struct collection);
+    struct continue_token token = {.start = STR("")};
+    struct err err = {0};
 
+    if (rq->list.continue_token.len &&
+        continue_decode(rq->list.continue_token, rq->arena, &token, &err) < 0)
+        return request_fail(rq, &err);
     c->item = (struct deleting){.answer = on_item, .ignore_missing = true, .admit = true};
-    collect(rq, c);
+    collect(rq, c, token.start);
     return collection_run(rq, c);
 }

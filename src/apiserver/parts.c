@@ -1,4 +1,5 @@
 /* parts.c - the parts of the server that have state, in the order of their start. */
+#include "apiserver/event_ttl.h"
 #include "apiserver/stages.h"
 #include "apiserver/watcher.h"
 
@@ -12,5 +13,6 @@ const struct apiserver_part apiserver_parts[] = {
     {"connect", connect_start, connect_stop, connect_free},
     {"in-process calls", inproc_server_start, inproc_server_stop, inproc_server_free},
     {"bootstrap", bootstrap_start, bootstrap_stop, bootstrap_free},
+    {"Event expiry", event_ttl_start, event_ttl_stop, event_ttl_free},
     {NULL, NULL, NULL, NULL},
 };

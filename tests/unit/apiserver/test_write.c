@@ -499,6 +499,57 @@ static void test_deletecollection_answers_the_list(void **state)
     assert_int_equal(server_get(s, CM "/c2")->status, 200);
 }
 
+static void test_deletecollection_in_chunks(void **state)
+{
+    struct server *s = running(state);
+    struct reply *r;
+
+    for (int i = 0; i < 5; i++)
+        (void)make_cm(s, arena_printf(&s->arena, "c%d", i), ",\"data\":{\"mine\":\"1\"}");
+    r = server_delete(s, CM "?limit=2");
+    assert_int_equal(r->status, 200);
+    assert_true(reply_str(s, r, "metadata.continue")[0] != '\0');
+    assert_int_equal(server_get(s, CM "/c1")->status, 404);
+    assert_int_equal(server_get(s, CM "/c2")->status, 200);
+    r = server_delete(s, arena_printf(&s->arena, CM "?limit=10&continue=%s",
+                                      reply_str(s, r, "metadata.continue")));
+    assert_int_equal(r->status, 200);
+    assert_string_equal(reply_str(s, r, "metadata.continue"), "");
+    assert_true(str_find(r->body, STR("\"name\":\"c2\"")) > 0);
+    assert_int_equal(server_get(s, CM "/c4")->status, 404);
+    r = server_delete(s, CM "?continue=zzz");
+    assert_int_equal(r->status, 400);
+}
+
+static struct reply *make_event(struct server *s, const char *name, const char *last)
+{
+    return server_post(
+        s, NS "/events",
+        arena_printf(&s->arena,
+                     "{\"metadata\":{\"name\":\"%s\"},\"involvedObject\":{\"kind\":\"Pod\","
+                     "\"namespace\":\"default\",\"name\":\"p\"},\"reason\":\"R\"%s}",
+                     name, last));
+}
+
+static void test_events_end_after_an_hour(void **state)
+{
+    struct server *s = running(state);
+
+    assert_int_equal(make_event(s, "old", "")->status, 201);
+    assert_int_equal(
+        make_event(s, "counted", ",\"lastTimestamp\":\"2026-01-01T00:45:00Z\"")->status, 201);
+    sim_run_for(s->sim, 50 * 60 * 1000);
+    assert_int_equal(server_get(s, NS "/events/old")->status, 200);
+    assert_int_equal(make_event(s, "young", "")->status, 201);
+    sim_run_for(s->sim, 15 * 60 * 1000);
+    assert_int_equal(server_get(s, NS "/events/old")->status, 404);
+    assert_int_equal(server_get(s, NS "/events/counted")->status, 200);
+    assert_int_equal(server_get(s, NS "/events/young")->status, 200);
+    sim_run_for(s->sim, 60 * 60 * 1000);
+    assert_int_equal(server_get(s, NS "/events/counted")->status, 404);
+    assert_int_equal(server_get(s, NS "/events/young")->status, 404);
+}
+
 static void test_namespaces_end_in_two_steps(void **state)
 {
     struct server *s = running(state);
@@ -563,6 +614,8 @@ int main(void)
         T(test_delete_of_a_pod_without_node_is_at_once),
         T(test_delete_policies),
         T(test_deletecollection_answers_the_list),
+        T(test_deletecollection_in_chunks),
+        T(test_events_end_after_an_hour),
         T(test_namespaces_end_in_two_steps),
         T(test_a_peer_that_goes_away_leaves_nothing),
     };
