@@ -95,6 +95,8 @@ int store_adopt(struct store *st, const struct resource *res, struct err *err)
     int r;
 
     res = storage_of(res);
+    if (res->store_prefix[0] == '\0')
+        return 0; /* computed, never stored: an empty prefix would be all of the store */
     if (store_find_cache(st, res))
         return 0; /* several versions of a resource share one */
     if (st->caches.n >= STORE_RESOURCES_MAX)
@@ -102,8 +104,12 @@ int store_adopt(struct store *st, const struct resource *res, struct err *err)
                        STORE_RESOURCES_MAX);
     l.cache = c = xnew(struct cache);
     cache_init(c, st, res);
-    r = st->engine->ops->range(st->engine, str_from(res->store_prefix), STR_NULL, 0, load_one, &l,
-                               err);
+    /* What is computed, never stored (reviews, component statuses), has no keys: an empty prefix
+     * would mean everyone's. */
+    r = res->store_prefix[0] == '\0'
+            ? 0
+            : st->engine->ops->range(st->engine, str_from(res->store_prefix), STR_NULL, 0, load_one,
+                                     &l, err);
     if (r < 0) {
         cache_deinit(c);
         free(c);
