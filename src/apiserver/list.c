@@ -19,6 +19,7 @@ struct listing { /* what is read, and where it stands; {0} before listing_open()
     struct snapshot *snap;
     struct omap_iter at;
     struct str prefix;
+    struct object_filter filter;
     struct object *only;  /* the selector names one object: just this one, a reference */
     bool by_name, ended;
     int64_t left;         /* items still to give; -1: all */
@@ -57,13 +58,12 @@ static struct object *next_stored(struct listing *l)
 /* The next object that matches (borrowed), or NULL. */
 static struct object *listing_next(struct listing *l)
 {
-    const struct request *rq = l->rq;
     struct object *o;
 
     if (l->left == 0)
         return NULL;
     while ((o = next_stored(l))) {
-        if (!object_selected(rq->res, &rq->list.labels, &rq->list.fields, o))
+        if (!object_filter_match(&l->filter, o))
             continue;
         l->left -= l->left > 0;
         return o;
@@ -133,6 +133,7 @@ static void listing_open(struct listing *l, struct request *rq, struct snapshot 
     *l = (struct listing){.rq = rq, .snap = snap, .left = -1};
     l->meta = (struct list_meta){.revision = snap->revision, .remaining = -1};
     l->prefix = select_prefix(rq->res, rq->ns, rq->arena);
+    object_filter_init(&l->filter, rq->res, &rq->list.labels, &rq->list.fields);
     if (open_by_name(l))
         return;
     omap_seek(&snap->objects, join(rq->arena, l->prefix, start), &l->at);

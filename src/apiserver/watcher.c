@@ -37,6 +37,8 @@ struct watcher {
     struct watch_feed *feed;
     struct loop *loop;
     struct watcher_opts opts;
+    struct object_filter filter;
+    bool any_key; /* the prefix is that of the whole resource */
     struct watch_cursor cursor;
     struct snapshot *state; /* what is left of the initial state; NULL: handed out */
     struct omap_iter at;
@@ -239,6 +241,8 @@ int watcher_new(struct apiserver *as, struct loop *loop, const struct watcher_op
 
     loop_assert(loop);
     w->opts = *opts;
+    object_filter_init(&w->filter, opts->res, opts->labels, opts->fields);
+    w->any_key = str_eqz(opts->prefix, opts->res->storage->store_prefix);
     w->loop = loop;
     w->initial_end_due = opts->initial_end;
     r = open_cursor(w, err);
@@ -282,10 +286,14 @@ void watcher_stop(struct watcher *w)
 
 /* ---- items ---- */
 
+static bool key_selected(const struct watcher *w, const struct object *o)
+{
+    return w->any_key || str_has_prefix(o->key, w->opts.prefix);
+}
+
 static bool selected(const struct watcher *w, struct object *o)
 {
-    return o && str_has_prefix(o->key, w->opts.prefix) &&
-           object_selected(w->opts.res, w->opts.labels, w->opts.fields, o);
+    return object_filter_match(&w->filter, o);
 }
 
 static int give(struct watcher *w, enum watch_type type, struct object *o, int64_t revision,
@@ -301,8 +309,10 @@ static bool next_of_state(struct watcher *w, struct watch_item *ret_item)
 {
     struct object *o;
 
-    while (w->state && (o = omap_next(&w->at)) && str_has_prefix(o->key, w->opts.prefix))
-        if (object_selected(w->opts.res, w->opts.labels, w->opts.fields, o))
+    if (!w->state)
+        return false;
+    while ((o = omap_next(&w->at)) && key_selected(w, o))
+        if (selected(w, o))
             return give(w, WATCH_TYPE_ADDED, o, o->revision, ret_item);
     w->state = snapshot_unref(w->state);
     return false;
@@ -315,7 +325,7 @@ static int give_event(struct watcher *w, const struct event *ev, struct watch_it
     bool now, before;
     int r;
 
-    if (!str_has_prefix(ev->object->key, w->opts.prefix))
+    if (!key_selected(w, ev->object))
         return 0;
     if (ev->type == EVENT_ADDED)
         return selected(w, ev->object)
