@@ -158,6 +158,16 @@ static uint64_t backoff_ms(const struct workqueue *wq, unsigned failures)
     return MIN(ms, wq->opts.backoff_max_ms);
 }
 
+void workqueue_defer(struct workqueue *wq, struct str key, uint64_t delay_ms)
+{
+    struct item *it = map_find(&wq->items, key);
+
+    assert(it && it->state == ITEM_ACTIVE);
+    it->dirty = false;
+    it->dirty_delay_ms = 0;
+    make_wait(it, delay_ms);
+}
+
 void workqueue_done(struct workqueue *wq, struct str key, bool ok)
 {
     struct item *it = map_find(&wq->items, key);

@@ -26,6 +26,9 @@ void workqueue_add(struct workqueue *wq, struct str key, uint64_t delay_ms);
 struct str workqueue_take(struct workqueue *wq);
 /** Ends the work on @key; with @ok false it returns after its backoff, with true the backoff resets. */
 void workqueue_done(struct workqueue *wq, struct str key, bool ok);
+/** Puts @key, which was taken but could not be worked on yet, back for @delay_ms or until it is added;
+ *  its failures still count. */
+void workqueue_defer(struct workqueue *wq, struct str key, uint64_t delay_ms);
 /** How often @key failed in a row. */
 unsigned workqueue_failures(const struct workqueue *wq, struct str key);
 size_t workqueue_len(const struct workqueue *wq); /** Ready and waiting keys. */

@@ -33,6 +33,16 @@ struct object *view_first(const struct view *v, const struct resource *res, stru
                           struct informer_iter *it);
 /** When @o was last changed as far as this process saw it, loop milliseconds ago; for heartbeats. */
 uint64_t view_age_ms(const struct view *v, const struct object *o);
+/** How long (@ns, @name) of the track_age resource @res has been missing as far as this process saw;
+ *  0 while it is there. */
+uint64_t view_gone_ms(const struct view *v, const struct resource *res, struct str ns,
+                      struct str name);
+/** True if objects of @res may be asked for. */
+bool view_watches(const struct view *v, const struct resource *res);
+/** The objects that name an owner of @uid, by store key; NULL: none. For index_owners controllers. */
+const struct omap *view_dependents(const struct view *v, struct str uid);
+/** True if this process saw the object of @uid go, which settles that it is not there. As above. */
+bool view_saw_end(const struct view *v, struct str uid);
 
 enum plan_op_kind {
     PLAN_CREATE,
@@ -41,6 +51,8 @@ enum plan_op_kind {
     PLAN_PATCH,
     PLAN_DELETE,
     PLAN_DELETE_COLLECTION,
+    PLAN_CONFIRM_ABSENT, /* asks the API: the plan ends, and is made again, if an object with op.uid
+                            (STR_NULL: any) is there after all */
 };
 struct plan_op {
     enum plan_op_kind kind;
@@ -52,6 +64,7 @@ struct plan_op {
     const char *patch_type;    /* PATCH */
     struct str patch;
     struct str uid;            /* DELETE: precondition; STR_NULL: none */
+    struct str rv;             /* DELETE: precondition, a resourceVersion; STR_NULL: none */
     const char *propagation;   /* DELETE: or NULL */
     int64_t grace_sec_plus1;   /* DELETE */
     bool ignore_exists, ignore_missing; /* these outcomes are fine */
@@ -103,6 +116,7 @@ struct controller {
     uint32_t resync_ms;                /* plan all keys again this often; 0: never */
     /* Also watches every other resource that can be watched, with this rule's keys(); NULL: no. */
     const struct watch_rule *everything;
+    bool index_owners; /* view_dependents() and view_saw_end() are asked */
 };
 /** All controllers, ended by NULL (table.c). */
 extern const struct controller *const controllers_table[];

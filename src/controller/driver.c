@@ -10,11 +10,13 @@
 #include "base/vec.h"
 #include "client/workqueue.h"
 #include "controller/execute.h"
+#include "controller/owners.h"
 
 enum {
     ACTIVE_MAX = 32,          /* keys whose plans run at the same time */
     EXPECT_RETRY_MS = 500,    /* events normally come first */
-    EXPECT_GIVE_UP_MS = 30000 /* a write whose event never came must not stop a key for ever */
+    EXPECT_GIVE_UP_MS = 30000, /* a write whose event never came must not stop a key for ever */
+    GONE_MAX = 10000           /* missing objects of one resource whose age is kept */
 };
 
 struct watched {
@@ -23,9 +25,11 @@ struct watched {
     const struct resource *res;
     struct informer *informer;
     struct map ages; /* store key -> struct age, when the rule asks for it */
+    size_t n_gone;   /* of them */
 };
 struct age {
-    uint64_t at_ms;
+    uint64_t at_ms; /* of the last change, or of its end */
+    bool gone;
 };
 struct expectation {
     const struct resource *res;
@@ -47,8 +51,11 @@ struct driver {
     struct event_recorder *recorder;
     VEC(struct watched *) watched;
     struct map states;
+    struct owners owners; /* if the controller asks for it */
     unsigned active;
+    uint64_t since_ms;
     bool synced;
+    bool taking; /* take_keys() is at work: plans that end at once must not recurse into it */
     bool freed; /* ends with the last job */
     struct timer resync;
 };
@@ -92,7 +99,37 @@ uint64_t view_age_ms(const struct view *v, const struct object *o)
     struct watched *w = find_watched(v->driver, o->res);
     const struct age *age = w ? map_find(&w->ages, o->key) : NULL;
 
-    return age ? loop_now_ms(v->driver->loop) - age->at_ms : 0;
+    return age && !age->gone ? loop_now_ms(v->driver->loop) - age->at_ms : 0;
+}
+
+uint64_t view_gone_ms(const struct view *v, const struct resource *res, struct str ns,
+                      struct str name)
+{
+    struct watched *w = find_watched(v->driver, res);
+    const struct age *age;
+
+    assert(w && w->rule->track_age);
+    if (informer_find(w->informer, ns, name))
+        return 0;
+    age = map_find(&w->ages, resource_key(res, ns, name, v->arena));
+    return MAX(loop_now_ms(v->driver->loop) - (age ? age->at_ms : v->driver->since_ms), 1);
+}
+
+bool view_watches(const struct view *v, const struct resource *res)
+{
+    return find_watched(v->driver, res);
+}
+
+const struct omap *view_dependents(const struct view *v, struct str uid)
+{
+    assert(v->driver->controller->index_owners);
+    return owners_dependents(&v->driver->owners, uid);
+}
+
+bool view_saw_end(const struct view *v, struct str uid)
+{
+    assert(v->driver->controller->index_owners);
+    return owners_saw_end(&v->driver->owners, uid);
 }
 
 static void fill_view(struct driver *d, struct arena *a, struct view *v)
@@ -137,20 +174,53 @@ static void touch(struct watched *w, const struct object *o)
         age = xnew(struct age);
         (void)map_set(&w->ages, o->key, age);
     }
-    age->at_ms = loop_now_ms(w->driver->loop);
+    w->n_gone -= age->gone;
+    *age = (struct age){.at_ms = loop_now_ms(w->driver->loop)};
+}
+
+/* Forgets when objects went: they count as missing since this process began to look. */
+static void forget_gone(struct watched *w)
+{
+    struct str key;
+    void *value;
+
+    for (size_t it = 0; map_next(&w->ages, &it, &key, &value);) {
+        if (((struct age *)value)->gone)
+            free(map_remove(&w->ages, key));
+    }
+    w->n_gone = 0;
+}
+
+static void mark_gone(struct watched *w, const struct object *o)
+{
+    struct age *age = map_find(&w->ages, o->key);
+
+    if (!age || age->gone)
+        return;
+    *age = (struct age){loop_now_ms(w->driver->loop), true};
+    if (++w->n_gone > GONE_MAX)
+        forget_gone(w);
 }
 
 static void on_add(void *arg, struct object *o)
 {
-    touch(arg, o);
-    enqueue(arg, o);
+    struct watched *w = arg;
+
+    touch(w, o);
+    if (w->driver->controller->index_owners)
+        owners_change(&w->driver->owners, NULL, o);
+    enqueue(w, o);
 }
 
 static void on_update(void *arg, struct object *old, struct object *o)
 {
-    touch(arg, o);
-    enqueue(arg, old);
-    enqueue(arg, o);
+    struct watched *w = arg;
+
+    touch(w, o);
+    if (w->driver->controller->index_owners)
+        owners_change(&w->driver->owners, old, o);
+    enqueue(w, old);
+    enqueue(w, o);
 }
 
 static void on_delete(void *arg, struct object *o)
@@ -158,7 +228,9 @@ static void on_delete(void *arg, struct object *o)
     struct watched *w = arg;
 
     if (w->rule->track_age)
-        free(map_remove(&w->ages, o->key));
+        mark_gone(w, o);
+    if (w->driver->controller->index_owners)
+        owners_change(&w->driver->owners, o, NULL);
     enqueue(w, o);
 }
 
@@ -286,6 +358,19 @@ static void take_keys(void *arg);
 
 static void release(struct driver *d);
 
+static void job_free(struct job *j)
+{
+    struct driver *d = j->driver;
+
+    d->active--;
+    arena_deinit(&j->arena);
+    free(j);
+    if (d->freed)
+        release(d);
+    else
+        take_keys(d);
+}
+
 static void job_end(struct job *j, bool ok)
 {
     struct driver *d = j->driver;
@@ -300,13 +385,14 @@ static void job_end(struct job *j, bool ok)
     if (ok && requeue_ms > 0)
         workqueue_add(d->queue, j->key, requeue_ms);
     workqueue_done(d->queue, j->key, ok);
-    d->active--;
-    arena_deinit(&j->arena);
-    free(j);
-    if (d->freed)
-        release(d);
-    else
-        take_keys(d);
+    job_free(j);
+}
+
+/* The informers do not show the last plan's writes yet: the key comes again as it was. */
+static void job_defer(struct job *j)
+{
+    workqueue_defer(j->driver->queue, j->key, EXPECT_RETRY_MS);
+    job_free(j);
 }
 
 static void on_executed(void *arg)
@@ -329,8 +415,7 @@ static void work(struct driver *d, struct str key)
     j->key = key;
     j->plan.arena = &j->arena;
     if (!caught_up(d, key)) {
-        plan_requeue(&j->plan, EXPECT_RETRY_MS);
-        job_end(j, true);
+        job_defer(j);
         return;
     }
     fill_view(d, &j->arena, &v);
@@ -350,13 +435,17 @@ static void take_keys(void *arg)
 {
     struct driver *d = arg;
 
-    while (d->synced && !d->freed && d->active < ACTIVE_MAX) {
+    if (d->taking)
+        return;
+    d->taking = true;
+    while (d->synced && d->active < ACTIVE_MAX) {
         struct str key = workqueue_take(d->queue);
 
         if (!key.p)
-            return;
+            break;
         work(d, key);
     }
+    d->taking = false;
 }
 
 static void on_synced(void *arg)
@@ -399,6 +488,7 @@ struct driver *driver_new(const struct driver_opts *opts)
     d->client = opts->client;
     d->loop = client_loop(opts->client);
     d->queue = workqueue_new(d->loop, &queue);
+    d->since_ms = loop_now_ms(d->loop);
     d->recorder = event_recorder_new(opts->client, opts->controller->event_component, "");
     for (const struct watch_rule *w = opts->controller->watches; w->res; w++)
         watch_resource(d, opts->informers, w->res, w);
@@ -434,6 +524,7 @@ static void release(struct driver *d)
     for (size_t it = 0; map_next(&d->states, &it, &key, &value);)
         state_free(value);
     map_deinit(&d->states);
+    owners_deinit(&d->owners);
     for (size_t i = 0; i < d->watched.n; i++)
         watched_free(d->watched.v[i]);
     vec_deinit(&d->watched);

@@ -24,7 +24,8 @@ const char *plan_op_name(enum plan_op_kind kind)
     static const char *const names[] = {
         [PLAN_CREATE] = "create", [PLAN_UPDATE] = "update",
         [PLAN_UPDATE_STATUS] = "update status of", [PLAN_PATCH] = "patch",
-        [PLAN_DELETE] = "delete", [PLAN_DELETE_COLLECTION] = "delete collection of"};
+        [PLAN_DELETE] = "delete", [PLAN_DELETE_COLLECTION] = "delete collection of",
+        [PLAN_CONFIRM_ABSENT] = "look for"};
 
     return names[kind];
 }
@@ -74,11 +75,33 @@ static bool harmless(const struct plan_op *op, int code)
            (code == ERR_NOT_FOUND && op->ignore_missing);
 }
 
+/* Turns the answer to a GET into that of CONFIRM_ABSENT. */
+static struct client_result confirm(const struct plan_op *op, const struct client_result *r,
+                                    struct err *err)
+{
+    struct client_result result = {.err = err};
+
+    if (r->code == ERR_NOT_FOUND)
+        return result;
+    if (r->code < 0)
+        return *r;
+    if (op->uid.len == 0 || str_eq(r->object->uid, op->uid))
+        result.code = err_new(err, ERR_CONFLICT, "%s \"%.*s\" is still there", op->res->plural,
+                              STR_ARG(op->name));
+    return result;
+}
+
 static void on_answer(void *arg, const struct client_result *r)
 {
     struct op_call *call = arg;
     struct run *run = call->run;
+    struct client_result confirmed;
+    struct err err = {0};
 
+    if (call->op->kind == PLAN_CONFIRM_ABSENT) {
+        confirmed = confirm(call->op, r, &err);
+        r = &confirmed;
+    }
     if (r->code < 0 && !harmless(call->op, r->code))
         run->failed = true;
     if (!harmless(call->op, r->code))
@@ -94,6 +117,7 @@ static void start_op(struct run *run, const struct plan_op *op)
     struct op_call *call = xnew(struct op_call);
     struct client_opts opts = {.sub = op->sub,
                                .uid_precondition = op->uid,
+                               .rv_precondition = op->rv,
                                .propagation = op->propagation,
                                .grace_sec_plus1 = op->grace_sec_plus1};
 
@@ -121,6 +145,9 @@ static void start_op(struct run *run, const struct plan_op *op)
         return;
     case PLAN_DELETE_COLLECTION:
         client_delete_collection(run->client, op->res, op->ns, &opts, on_answer, call);
+        return;
+    case PLAN_CONFIRM_ABSENT:
+        client_get(run->client, op->res, op->ns, op->name, NULL, on_answer, call);
         return;
     }
 }
