@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong gets upstream's Status, and changes nothing."""
+import os
+import re
+
+import pytest
+from conftest import eventually
+
+CM = "/api/v1/namespaces/default/configmaps"
+
+
+def status_of(r, code, reason):
+    assert r.status_code == code, r.text[:500]
+    s = r.json()
+    assert (s["kind"], s["status"], s["code"]) == ("Status", "Failure", code)
+    assert s.get("reason", "") == reason
+    return s
+
+
+def post(server, path, data, kind="application/json", **kw):
+    return server.call("POST", path, data=data, headers={"Content-Type": kind}, **kw)
+
+
+@pytest.mark.parametrize("body", ["{", '{"metadata":', "[1,2", '{"a":1}}', "nul", '{"a":"\\x"}', ""])
+def test_malformed_json(server, body):
+    status_of(post(server, CM, body), 400, "BadRequest")
+
+
+@pytest.mark.parametrize("body", ["a: [", "a: &x {b: *y}", "\t- a", "a: b: c"])
+def test_malformed_yaml(server, body):
+    status_of(post(server, CM, body, "application/yaml"), 400, "BadRequest")
+
+
+@pytest.mark.parametrize("body", [b"", b"k8s\0\xff\xff", b"nonsense", b"k8s\0\x0a\x7f"])
+def test_malformed_protobuf(server, body):
+    status_of(post(server, CM, body, "application/vnd.kubernetes.protobuf"), 400, "BadRequest")
+
+
+def test_wrong_type_of_a_field(server):
+    s = status_of(server.call("POST", CM, {"metadata": {"name": "x"}, "data": {"a": 1}}),
+                  400, "BadRequest")
+    assert 'ConfigMap in version "v1" cannot be handled as a ConfigMap' in s["message"]
+    assert "cannot unmarshal number into Go struct field ConfigMap.data of type string" in s["message"]
+
+
+def test_unknown_fields_in_the_three_modes(server):
+    body = {"metadata": {"name": "u"}, "spec": {"x": 1}}
+    path = CM + "?dryRun=All&fieldValidation="
+    quiet = server.call("POST", path + "Ignore", body)
+    assert quiet.status_code == 201 and "Warning" not in quiet.headers
+    warned = server.call("POST", path + "Warn", body)
+    assert warned.status_code == 201
+    assert warned.headers["Warning"] == '299 - "unknown field \\"spec\\""'
+    s = status_of(server.call("POST", path + "Strict", body), 400, "BadRequest")
+    assert s["message"].endswith('strict decoding error: unknown field "spec"')
+
+
+def test_duplicate_keys(server):
+    body = '{"metadata":{"name":"d"},"data":{"a":"1"},"data":{"b":"2"}}'
+    r = post(server, CM + "?dryRun=All", body)
+    assert r.status_code == 201 and r.headers["Warning"] == '299 - "duplicate field \\"data\\""'
+    s = status_of(post(server, CM + "?dryRun=All&fieldValidation=Strict", body), 400, "BadRequest")
+    assert 'duplicate field "data"' in s["message"]
+
+
+def test_a_body_that_is_too_large(server):
+    r = post(server, CM, b'{"metadata":{"name":"big"},"data":{"a":"%s"}}' % (b"x" * 4 * 1024 * 1024))
+    s = status_of(r, 413, "RequestEntityTooLarge")
+    assert s["message"] == "Request entity too large: limit is 3145728"
+
+
+@pytest.mark.parametrize("kind,body", [
+    ("application/json", "[" * 1000000), ("application/json", '{"a":' * 200000),
+    ("application/yaml", "[" * 100000), ("application/yaml", "- " * 50000)],
+    ids=["json-arrays", "json-objects", "yaml-flow", "yaml-block"])
+def test_deep_nesting(server, kind, body):
+    assert post(server, CM, body, kind).status_code in (400, 413)
+
+
+def test_an_alias_bomb(server):
+    lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"]
+    lines += ["a%d: &a%d [%s]" % (i, i, ",".join(["*a%d" % (i - 1)] * 9)) for i in range(1, 12)]
+    assert post(server, CM, "\n".join(lines), "application/yaml").status_code in (400, 413)
+
+
+def test_wrong_content_types(server):
+    status_of(post(server, CM, "x", "text/plain"), 415, "UnsupportedMediaType")
+    s = status_of(server.call("PATCH", CM + "/x", data="{}", headers={"Content-Type": "text/x"}),
+                  415, "UnsupportedMediaType")
+    assert "application/strategic-merge-patch+json" in s["message"]
+    status_of(server.call("GET", CM, headers={"Accept": "image/png"}), 406, "NotAcceptable")
+
+
+def test_unknown_paths(server):
+    s = status_of(server.call("GET", "/api/v1/nonsense"), 404, "NotFound")
+    assert s["message"] == "the server could not find the requested resource"
+    r = server.call("GET", "/apis/no.such.group/v1/things")
+    assert (r.status_code, r.text.strip()) == (404, "404 page not found")
+    s = status_of(server.call("GET", CM + "/nothing"), 404, "NotFound")
+    assert s["details"] == {"name": "nothing", "kind": "configmaps"}
+
+
+def test_verbs_that_are_not_served(server):
+    status_of(server.call("DELETE", "/api/v1/namespaces"), 405, "MethodNotAllowed")
+    status_of(server.call("PUT", CM, {}), 405, "MethodNotAllowed")
+
+
+def test_kind_and_namespace_must_fit_the_path(server):
+    s = status_of(server.call("POST", CM, {"apiVersion": "v1", "kind": "Secret",
+                                           "metadata": {"name": "x"}}), 400, "BadRequest")
+    assert s["message"]
+    s = status_of(server.call("POST", CM, {"metadata": {"name": "x", "namespace": "other"}}),
+                  400, "BadRequest")
+    assert s["message"] == ("the namespace of the provided object does not match the namespace "
+                            "sent on the request")
+
+
+@pytest.mark.parametrize("name", ["", "UPPER", "a_b", "a" * 300, "../x", "a/b"],
+                         ids=["none", "upper", "underscore", "long", "dots", "slash"])
+def test_bad_names(server, name):
+    r = server.call("POST", CM, {"metadata": {"name": name}})
+    assert r.status_code == 422, r.text
+    causes = r.json()["details"]["causes"]
+    assert causes[0]["field"] == "metadata.name"
+
+
+@pytest.mark.parametrize("version", ["abc", "-1", "1e9"])
+def test_bad_resource_versions(server, version):
+    assert server.call("GET", CM + "?resourceVersion=" + version).status_code in (400, 422)
+    r = server.call("PUT", CM + "/x", {"metadata": {"name": "x", "resourceVersion": version}})
+    assert r.status_code in (400, 404, 409, 422, 500)
+
+
+def test_a_version_of_the_future(server):
+    s = status_of(server.call("GET", CM + "?resourceVersion=99999999999&limit=0"), 504, "Timeout")
+    assert "Too large resource version" in s["message"]
+
+
+@pytest.mark.parametrize("query", ["labelSelector=a%3D%3D%3D", "labelSelector=!", "fieldSelector=x%3Dy",
+                                   "labelSelector=a+in+(", "limit=x", "continue=zzz"])
+def test_bad_queries(server, query):
+    assert server.call("GET", CM + "?" + query).status_code in (400, 422)
+
+
+def test_bad_tokens_and_no_credentials(server):
+    for token in ("x", "a.b.c", "eyJhbGciOiJub25lIn0.e30."):
+        r = server.as_user(token).get(server.url + CM)
+        status_of(r, 401, "Unauthorized")
+    s = status_of(server.as_user(None).get(server.url + CM), 403, "Forbidden")
+    assert s["message"] == ('configmaps is forbidden: User "system:anonymous" cannot list resource '
+                            '"configmaps" in API group "" in the namespace "default"')
+    assert server.as_user(None).get(server.url + "/version").status_code == 200
+    assert server.as_user(None).get(server.url + "/healthz").text == "ok"
+
+
+def rss_kib(pid):
+    with open("/proc/%d/status" % pid, encoding="utf-8") as f:
+        return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+
+
+def test_memory_returns_after_bad_input(server):
+    body = '{"metadata":{"name":"m"},"data":{"a":"' + "x" * 2000000 + '"'
+    for _ in range(3):
+        post(server, CM, body)
+    before = rss_kib(server.process.pid)
+    for _ in range(40):
+        post(server, CM, body)
+        post(server, CM, "[" * 100000)
+    # A sanitizer keeps freed memory back for a while: a bound, not equality.
+    eventually(lambda: rss_kib(server.process.pid) < before + 300 * 1024)
+    assert os.path.exists("/proc/%d" % server.process.pid)

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Controllers, scheduler, accounts, discovery - without a node - and what a kill leaves."""
+import threading
+
+from conftest import eventually
+from kubernetes import client as k8s
+
+
+def deployment(name, replicas=2, image="i:1", **spec):
+    return {"metadata": {"name": name}, "spec": dict({
+        "replicas": replicas, "selector": {"matchLabels": {"app": name}},
+        "template": {"metadata": {"labels": {"app": name}},
+                     "spec": {"containers": [{"name": "c", "image": image}]}}}, **spec)}
+
+
+def node(name, cpu="4", memory="8Gi", pods="110", **spec):
+    return {"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}}, "spec": spec,
+            "status": {"capacity": {"cpu": cpu, "memory": memory, "pods": pods},
+                       "allocatable": {"cpu": cpu, "memory": memory, "pods": pods},
+                       "conditions": [{"type": "Ready", "status": "True"}]}}
+
+
+def test_a_deployment_makes_a_replica_set_and_pods(server, namespace):
+    apps, core = server.api(k8s.AppsV1Api), server.api(k8s.CoreV1Api)
+    apps.create_namespaced_deployment(namespace, deployment("web", 3))
+    pods = eventually(lambda: (p := core.list_namespaced_pod(namespace).items) and len(p) == 3 and p)
+    sets = apps.list_namespaced_replica_set(namespace).items
+    assert len(sets) == 1
+    assert sets[0].metadata.annotations["deployment.kubernetes.io/revision"] == "1"
+    for pod in pods:
+        owner = pod.metadata.owner_references[0]
+        assert (owner.kind, owner.name, owner.controller) == ("ReplicaSet", sets[0].metadata.name,
+                                                              True)
+    apps.patch_namespaced_deployment("web", namespace, {"spec": {"replicas": 1}})
+    eventually(lambda: len(core.list_namespaced_pod(namespace).items) == 1)
+    status = eventually(lambda: (s := apps.read_namespaced_deployment("web", namespace).status)
+                        and s.replicas == 1 and s)
+    assert {c.type: c.status for c in status.conditions}["Available"] == "False"
+
+
+def test_a_new_template_rolls_out_and_back(server, namespace):
+    apps = server.api(k8s.AppsV1Api)
+    apps.create_namespaced_deployment(namespace, deployment("roll", 1))
+
+    def sets():
+        return {s.spec.template.spec.containers[0].image:
+                s.metadata.annotations["deployment.kubernetes.io/revision"]
+                for s in apps.list_namespaced_replica_set(namespace).items}
+
+    eventually(lambda: sets() == {"i:1": "1"})
+    apps.patch_namespaced_deployment("roll", namespace, {"spec": {"template": {"spec": {
+        "containers": [{"name": "c", "image": "i:2"}]}}}})
+    eventually(lambda: sets() == {"i:1": "1", "i:2": "2"})
+    apps.patch_namespaced_deployment("roll", namespace, {"spec": {"template": {"spec": {
+        "containers": [{"name": "c", "image": "i:1"}]}}}})
+    eventually(lambda: sets() == {"i:1": "3", "i:2": "2"})
+
+
+def test_deleting_an_owner_deletes_its_dependents(server, namespace):
+    apps, core = server.api(k8s.AppsV1Api), server.api(k8s.CoreV1Api)
+    apps.create_namespaced_deployment(namespace, deployment("tree", 2))
+    eventually(lambda: len(core.list_namespaced_pod(namespace).items) == 2)
+    apps.delete_namespaced_deployment("tree", namespace)
+    eventually(lambda: not apps.list_namespaced_replica_set(namespace).items and
+               not core.list_namespaced_pod(namespace).items, 20)
+
+
+def test_pods_without_a_node_that_fits_say_why(own_server):
+    core = own_server.api(k8s.CoreV1Api)
+    for name, kw in (("small", {"cpu": "1"}),
+                     ("tainted", {"taints": [{"key": "k", "value": "v", "effect": "NoSchedule"}]}),
+                     ("closed", {"unschedulable": True})):
+        core.create_node(node(name, **kw))
+        own_server.call("PATCH", "/api/v1/nodes/%s" % name,
+                        data='{"spec":{"taints":%s}}' % (
+                            '[{"key":"k","value":"v","effect":"NoSchedule"}]'
+                            if name == "tainted" else "null"),
+                        headers={"Content-Type": "application/merge-patch+json"})
+    eventually(lambda: own_server.call("GET", "/api/v1/namespaces/default/serviceaccounts/default")
+               .status_code == 200)
+    core.create_namespaced_pod("default", {"metadata": {"name": "big"}, "spec": {"containers": [
+        {"name": "c", "image": "i", "resources": {"requests": {"cpu": "2"}}}]}})
+
+    def reason():
+        pod = core.read_namespaced_pod("big", "default")
+        found = [c for c in pod.status.conditions or [] if c.type == "PodScheduled"]
+        return found and found[0].reason == "Unschedulable" and found[0].message
+
+    message = eventually(reason)
+    assert message.startswith(
+        "0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s), "
+        "1 node(s) were unschedulable."), message
+    # More room makes it schedulable.
+    core.create_node(node("large", cpu="8"))
+    own_server.call("PATCH", "/api/v1/nodes/large", data='{"spec":{"taints":null}}',
+                    headers={"Content-Type": "application/merge-patch+json"})
+    eventually(lambda: core.read_namespaced_pod("big", "default").spec.node_name == "large", 20)
+
+
+def test_a_service_gets_an_address_of_its_own(server, namespace):
+    core = server.api(k8s.CoreV1Api)
+    made = [core.create_namespaced_service(namespace, {
+        "metadata": {"name": "s%d" % i}, "spec": {"ports": [{"port": 80}], "selector": {"a": "b"}}})
+        for i in range(3)]
+    ips = {s.spec.cluster_ip for s in made}
+    assert len(ips) == 3 and all(ip.startswith("10.96.") for ip in ips)
+    assert made[0].spec.type == "ClusterIP" and made[0].spec.ports[0].target_port == 80
+    np = core.create_namespaced_service(namespace, {
+        "metadata": {"name": "np"}, "spec": {"type": "NodePort", "ports": [{"port": 80}]}})
+    assert 30000 <= np.spec.ports[0].node_port <= 32767
+    taken = server.call("POST", "/api/v1/namespaces/%s/services" % namespace, {
+        "metadata": {"name": "dup"},
+        "spec": {"clusterIP": made[0].spec.cluster_ip, "ports": [{"port": 80}]}})
+    assert taken.status_code == 422
+    headless = core.create_namespaced_service(namespace, {
+        "metadata": {"name": "h"}, "spec": {"clusterIP": "None", "ports": [{"port": 80}]}})
+    assert headless.spec.cluster_ip == "None"
+
+
+def test_accounts_tokens_and_rbac(server, namespace):
+    core, rbac = server.api(k8s.CoreV1Api), server.api(k8s.RbacAuthorizationV1Api)
+    r = server.call("POST", "/api/v1/namespaces/%s/serviceaccounts/default/token" % namespace,
+                    {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}})
+    assert r.status_code == 201, r.text
+    user = server.as_user(r.json()["status"]["token"])
+    path = "%s/api/v1/namespaces/%s/configmaps" % (server.url, namespace)
+    refused = user.get(path)
+    assert refused.status_code == 403
+    assert refused.json()["message"] == (
+        'configmaps is forbidden: User "system:serviceaccount:%s:default" cannot list resource '
+        '"configmaps" in API group "" in the namespace "%s"' % (namespace, namespace))
+    rbac.create_namespaced_role(namespace, {"metadata": {"name": "r"}, "rules": [
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["list"]}]})
+    rbac.create_namespaced_role_binding(namespace, {
+        "metadata": {"name": "b"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "r"},
+        "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": namespace}]})
+    eventually(lambda: user.get(path).status_code == 200)
+    assert user.delete(path + "/x").status_code == 403
+    who = user.post(server.url + "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+                    json={"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"})
+    info = who.json()["status"]["userInfo"]
+    assert info["username"] == "system:serviceaccount:%s:default" % namespace
+    assert "system:serviceaccounts" in info["groups"]
+    core.delete_namespaced_service_account("default", namespace)
+    eventually(lambda: user.get(path).status_code in (401, 200) and
+               core.read_namespaced_service_account("default", namespace) is not None)
+
+
+def test_discovery_in_both_forms(server):
+    groups = server.call("GET", "/apis").json()["groups"]
+    names = [g["name"] for g in groups]
+    assert names[0] == "apiregistration.k8s.io" and "apps" in names
+    pods = {r["name"]: r for r in server.call("GET", "/api/v1").json()["resources"]}
+    assert pods["pods"]["shortNames"] == ["po"] and "pods/log" in pods
+    aggregated = server.call("GET", "/apis", headers={
+        "Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"})
+    assert aggregated.json()["kind"] == "APIGroupDiscoveryList"
+    again = server.call("GET", "/apis", headers={
+        "Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+        "If-None-Match": aggregated.headers["ETag"]})
+    assert again.status_code == 304
+    v3 = server.call("GET", "/openapi/v3").json()["paths"]
+    doc = server.call("GET", v3["apis/apps/v1"]["serverRelativeURL"]).json()
+    assert "io.k8s.api.apps.v1.Deployment" in doc["components"]["schemas"]
+
+
+def test_what_was_acknowledged_survives_a_kill(own_server):
+    """Writers note each acknowledged write; after kill -9 all of them are there, with their content."""
+    acknowledged, stop = [], threading.Event()
+
+    def write(worker):
+        i = 0
+        while not stop.is_set():
+            name = "k%d-%d" % (worker, i)
+            try:
+                r = own_server.call("POST", "/api/v1/namespaces/default/configmaps",
+                                    {"metadata": {"name": name}, "data": {"n": name}})
+            except Exception:  # the kill cuts connections
+                return
+            if r.status_code == 201:
+                acknowledged.append((name, r.json()["metadata"]["resourceVersion"]))
+            i += 1
+
+    for _ in range(4):
+        stop.clear()
+        threads = [threading.Thread(target=write, args=(len(acknowledged) + w,)) for w in range(4)]
+        for t in threads:
+            t.start()
+        want = len(acknowledged) + 40
+        eventually(lambda: len(acknowledged) >= want, 30)
+        own_server.kill()
+        stop.set()
+        for t in threads:
+            t.join()
+        own_server.start()
+        items = own_server.call("GET", "/api/v1/namespaces/default/configmaps").json()["items"]
+        have = {i["metadata"]["name"]: (i["metadata"]["resourceVersion"], i.get("data"))
+                for i in items}
+        for name, version in acknowledged:
+            assert have[name] == (version, {"n": name})
+        top = max(int(v) for _, v in acknowledged)
+        fresh = own_server.call("POST", "/api/v1/namespaces/default/configmaps",
+                                {"metadata": {"generateName": "after-"}}).json()
+        assert int(fresh["metadata"]["resourceVersion"]) > top
