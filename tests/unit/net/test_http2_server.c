@@ -354,6 +354,7 @@ static void test_slow_reader_holds_up_only_itself(void **state)
     assert_int_equal(nghttp2_session_set_local_window_size(slow.session, 0, 0, 1 << 30), 0);
     (void)submit(&slow, "GET", "/stream/60000000");
     flush(&slow);
+    wait_for(&f.n_requests, 1);
     h2_open(&quick, &f, NULL);
     assert_int_equal(wait_answer(&quick, submit(&quick, "GET", "/hello"))->status, 200);
     h2_close(&quick);
