@@ -40,5 +40,5 @@ enum stage_result admit_limits(struct request *rq);         /** LimitRanger: che
 enum stage_result admit_rbac(struct request *rq);
 
 /* admit_certificates.c */
-/** CertificateApproval, CertificateSigning, CertificateSubjectRestriction. */
+/** CertificateApproval and CertificateSigning. */
 enum stage_result admit_certificates(struct request *rq);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admit_certificates.c - who may approve and sign certificate requests, and what none may ask for.
- */
+/* admit_certificates.c - who may approve and sign certificate requests. */
 #include "apiserver/admit.h"
 #include "schema/typed.h"
 

@@ -38,7 +38,7 @@ static struct str node_address(const struct core_node *node)
     return STR_NULL;
 }
 
-static enum stage_result find_node(struct request *rq, struct str name, struct connect_target *t)
+enum stage_result connect_find_node(struct request *rq, struct str name, struct connect_target *t)
 {
     struct object *o = cache_find(store_cache(rq->as->store, &res_core_nodes),
                                   resource_key(&res_core_nodes, STR(""), name, rq->arena));
@@ -122,7 +122,7 @@ enum stage_result connect_find(struct request *rq, struct connect_target *ret_t)
     pod = OBJECT_AS(core_pod, o);
     r = find_container(rq, pod, &t);
     if (r == STAGE_NEXT && !str_empty(pod->spec.node_name))
-        r = find_node(rq, pod->spec.node_name, &t);
+        r = connect_find_node(rq, pod->spec.node_name, &t);
     object_unref(o);
     if (r == STAGE_NEXT)
         *ret_t = t;

@@ -14,6 +14,8 @@ struct connect_target { /* a container on its node; strings in the request's are
  * STAGE_NEXT when *@ret_t is set; host is NULL when the pod has no node yet. Else it has answered.
  */
 enum stage_result connect_find(struct request *rq, struct connect_target *ret_t);
+/** Fills host and port of @t: the kubelet of the node @name. Else it has answered. */
+enum stage_result connect_find_node(struct request *rq, struct str name, struct connect_target *t);
 /** A client for the kubelet of @t, on the request's loop; the caller frees it. */
 struct http_client *connect_client(struct request *rq, const struct connect_target *t);
 /** Appends "<sep><name>=<value>" for the parameters of @rq called @from, under the name @to. */

@@ -440,6 +440,8 @@ enum stage_result stage_options(struct request *rq)
 
     if (r != STAGE_NEXT || !rq->is_resource || !rq->res)
         return r;
+    if (str_eqz(rq->sub, "proxy"))
+        return STAGE_NEXT; /* query and body are the backend's */
     switch (rq->verb) {
     case VERB_GET:
         return rq->sub.len && !rq->subres ? STAGE_NEXT : take_get(rq);

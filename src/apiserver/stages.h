@@ -136,6 +136,8 @@ enum stage_result stage_pod_log(struct request *rq);         /** GET pods/log */
 enum stage_result stage_pod_exec(struct request *rq);        /** pods/exec */
 enum stage_result stage_pod_attach(struct request *rq);      /** pods/attach */
 enum stage_result stage_pod_portforward(struct request *rq); /** pods/portforward */
+/** pods/proxy, services/proxy, nodes/proxy. connect_proxy.c */
+enum stage_result stage_proxy(struct request *rq);
 
 /* sub_*.c */
 enum stage_result stage_pod_binding(struct request *rq);  /** POST pods/binding and bindings. */

@@ -174,6 +174,14 @@ static enum stage_result apply(struct request *rq)
                                    "record (%.*s). The object might have been deleted and then "
                                    "recreated",
                                    STR_ARG(rq->del.uid), STR_ARG(pod->metadata.uid));
+    if (!str_empty(rq->del.resource_version) &&
+        !str_eq(rq->del.resource_version, pod->metadata.resource_version))
+        return request_fail_object(rq, ERR_CONFLICT, rq->res, rq->name,
+                                   "the ResourceVersion in the precondition (%.*s) does not match "
+                                   "the ResourceVersion in record (%.*s). The object might have "
+                                   "been modified",
+                                   STR_ARG(rq->del.resource_version),
+                                   STR_ARG(pod->metadata.resource_version));
     n = find_budgets(rq, rq->old, &budget);
     if (n > 1)
         r = request_failf(rq, ERR_INTERNAL,

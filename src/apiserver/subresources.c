@@ -5,16 +5,20 @@
 #define GET    VERB_BIT(VERB_GET)
 #define CREATE VERB_BIT(VERB_CREATE)
 #define CHANGE (VERB_BIT(VERB_UPDATE) | VERB_BIT(VERB_PATCH))
+#define PASS (GET | CREATE | CHANGE | VERB_BIT(VERB_DELETE))
 
 const struct subresource_handler subresource_handlers[] = {
+    {"", "nodes", "proxy", PASS, stage_proxy},
     {"", "pods", "attach", GET | CREATE, stage_pod_attach},
     {"", "pods", "binding", CREATE, stage_pod_binding},
     {"", "pods", "eviction", CREATE, stage_pod_eviction},
     {"", "pods", "exec", GET | CREATE, stage_pod_exec},
     {"", "pods", "log", GET, stage_pod_log},
     {"", "pods", "portforward", GET | CREATE, stage_pod_portforward},
+    {"", "pods", "proxy", PASS, stage_proxy},
     {"", "replicationcontrollers", "scale", GET | CHANGE, stage_scale},
     {"", "serviceaccounts", "token", CREATE, stage_account_token},
+    {"", "services", "proxy", PASS, stage_proxy},
     {"apps", "deployments", "scale", GET | CHANGE, stage_scale},
     {"apps", "replicasets", "scale", GET | CHANGE, stage_scale},
     {"apps", "statefulsets", "scale", GET | CHANGE, stage_scale},

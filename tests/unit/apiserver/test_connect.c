@@ -392,6 +392,53 @@ static void test_exec_to_nobody(void **state)
     rig_stop(&r);
 }
 
+static void test_proxy_passes_requests_on(void **state)
+{
+    struct rig r;
+
+    rig_start(&r);
+    call(&r, "GET", "/api/v1/nodes/n1/proxy/logs/x%20y?a=b&timeout=x", "");
+    assert_int_equal(r.status, 200);
+    assert_int_equal(r.body.len, LOG_BYTES);
+    assert_str_equal(buf_view(&r.asked), "/logs/x%20y?a=b&timeout=x");
+    r.refuse = true;
+    call(&r, "POST", "/api/v1/nodes/n1/proxy/run", "no json");
+    assert_int_equal(r.status, 400);
+    assert_str_equal(buf_view(&r.body), "container \"c\" is waiting to start\n");
+    call(&r, "GET", "/api/v1/nodes/n1/proxy", "");
+    assert_int_equal(r.status, 301);
+    rig_stop(&r);
+}
+
+static void expect(struct rig *r, const char *target, int status, const char *message)
+{
+    call(r, "GET", target, "");
+    assert_int_equal(r->status, status);
+    if (str_find(buf_view(&r->body), str_from(message)) < 0)
+        fail_msg("%s", buf_cstr(&r->body));
+}
+
+static void test_proxy_refuses_what_is_no_pod(void **state)
+{
+    struct rig r;
+
+    rig_start(&r);
+    call(&r, "PUT", PODS "/p/status",
+         "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"c\","
+         "\"image\":\"i\"}]},\"status\":{\"phase\":\"Running\",\"podIP\":\"127.0.0.1\","
+         "\"podIPs\":[{\"ip\":\"127.0.0.1\"}]}}");
+    assert_int_equal(r.status, 200);
+    expect(&r, PODS "/p:80/proxy/", 400, "address not allowed");
+    expect(&r, PODS "/p:x/proxy/", 400, "invalid pod request");
+    expect(&r, PODS "/ftp:p:1/proxy/", 400, "invalid pod request");
+    expect(&r, PODS "/none/proxy/", 404, "pods \\\"none\\\" not found");
+    expect(&r, "/api/v1/namespaces/default/services/kubernetes:https/proxy/", 503,
+           "no endpoints available for service \\\"kubernetes:https\\\"");
+    expect(&r, "/api/v1/namespaces/default/services/kubernetes:99/proxy/", 503,
+           "no service port 99 found for service \\\"kubernetes\\\"");
+    rig_stop(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +446,8 @@ int main(void)
         cmocka_unit_test(test_exec_joins_two_websockets),
         cmocka_unit_test(test_exec_ends_with_the_kubelet),
         cmocka_unit_test(test_exec_to_nobody),
+        cmocka_unit_test(test_proxy_passes_requests_on),
+        cmocka_unit_test(test_proxy_refuses_what_is_no_pod),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
