@@ -3,6 +3,7 @@
 #include "net/websocket.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <openssl/pem.h>
 #include <signal.h>
 #include <stdio.h>
@@ -360,11 +361,13 @@ void client_open(struct client *c, const struct fixture *f, const struct pki *pk
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(f->port)};
     struct timeval limit = {.tv_sec = 5};
+    int one = 1;
 
     *c = (struct client){.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     assert_true(c->fd >= 0);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+    assert_int_equal(setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)), 0);
     assert_int_equal(connect(c->fd, (struct sockaddr *)&to, sizeof(to)), 0);
     if (pki)
         client_tls(c, pki, alpn, cert, key);
