@@ -11,7 +11,7 @@ all: build
 
 $(BUILD)/build.ninja:
 	@$(DEPS) build
-	meson setup $(BUILD) --buildtype=release -Db_ndebug=false -Dstrip=true -Db_lto=false >$(BUILD).log 2>&1 \
+	meson setup $(BUILD) --buildtype=release -Doptimization=2 -Db_ndebug=false -Dstrip=true >$(BUILD).log 2>&1 \
 		|| { cat $(BUILD).log; exit 1; }
 	@rm -f $(BUILD).log
 

@@ -12,7 +12,7 @@ fi
 echo "building with sanitizers in $build"
 ninja -C $build -k 20 >$build/build.log 2>&1 || { grep -E "error|FAILED" $build/build.log | head -40; exit 1; }
 if [ ! -f build/build.ninja ]; then
-	meson setup build --buildtype=release -Db_ndebug=false >/dev/null
+	meson setup build --buildtype=release -Doptimization=2 -Db_ndebug=false -Dstrip=true >/dev/null
 fi
 echo "building the release binary in build"
 ninja -C build src/cmd/skiff >build/build.log 2>&1 || { grep -E "error|FAILED" build/build.log | head -40; exit 1; }

@@ -45,7 +45,7 @@ static int read_fixed(struct pb_reader *r, unsigned n_bytes, uint64_t *ret_v, st
 
 static int read_bytes(struct pb_reader *r, struct str *ret_s, struct err *err)
 {
-    uint64_t len;
+    uint64_t len = 0;
     int rc = read_varint(r, &len, err);
 
     if (rc < 0)
@@ -60,7 +60,7 @@ static int read_bytes(struct pb_reader *r, struct str *ret_s, struct err *err)
 int pb_next(struct pb_reader *r, struct pb_field *ret_f, struct err *err)
 {
     struct pb_field f = {0};
-    uint64_t tag;
+    uint64_t tag = 0;
     int rc;
 
     if (r->p == r->end)

@@ -206,7 +206,7 @@ int object_from_stored(const struct resource *res, struct str key, struct str js
     struct parts p;
     struct str want;
     struct doc doc;
-    void *obj;
+    void *obj = NULL;
     int r;
 
     r = parse_object(res, json, &a, &doc, &obj, err);
@@ -231,7 +231,7 @@ int object_from_wire(const struct resource *res, struct str json, struct object 
     struct parts p;
     struct doc doc;
     int64_t revision;
-    void *obj;
+    void *obj = NULL;
     int r;
 
     r = parse_object(res, json, &a, &doc, &obj, err);

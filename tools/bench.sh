@@ -1,0 +1,8 @@
+#!/bin/sh
+# make bench: the budgets, each measured beside its yardstick in the same run. Never passes or fails.
+set -eu
+cd "$(dirname "$0")/.."
+tools/deps.sh build bench
+make -s build
+ninja -C build tests/bench/bench_store >/dev/null
+exec python3 tests/bench/bench.py --build build "$@"
