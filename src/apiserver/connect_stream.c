@@ -219,8 +219,6 @@ static enum stage_result open_stream(struct request *rq)
     bool any;
     enum stage_result r;
 
-    if (!rq->http || !websocket_requested(rq->head))
-        return request_failf(rq, ERR_BAD_REQUEST, "Upgrade request required");
     r = check_streams(rq);
     if (r == STAGE_NEXT)
         r = connect_find(rq, &t);
@@ -229,6 +227,8 @@ static enum stage_result open_stream(struct request *rq)
     if (!t.host)
         return request_failf(rq, ERR_BAD_REQUEST, "pod %.*s does not have a host assigned",
                              STR_ARG(rq->name));
+    if (!rq->http || !websocket_requested(rq->head))
+        return request_failf(rq, ERR_BAD_REQUEST, "Upgrade request required");
     if (offered(rq, protocols, &any) == 0 && any)
         return request_failf(rq, ERR_FORBIDDEN,
                              "unable to upgrade: none of the requested protocols is served");

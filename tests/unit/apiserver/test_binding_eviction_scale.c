@@ -230,7 +230,7 @@ static void test_streams_need_an_upgrade_and_a_node(void **state)
     assert_int_equal(r->status, 422);
     r = server_get(&s, PODS "/p/exec?command=ls&stdout=true");
     assert_int_equal(r->status, 400);
-    assert_string_equal(reply_str(&s, r, "message"), "Upgrade request required");
+    assert_string_equal(reply_str(&s, r, "message"), "pod p does not have a host assigned");
     server_stop(&s);
 }
 

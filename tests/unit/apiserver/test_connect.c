@@ -389,6 +389,9 @@ static void test_exec_to_nobody(void **state)
     assert_int_equal(r.status, 500);
     call(&r, "GET", PODS "/p/log", "");
     assert_int_equal(r.status, 500);
+    call(&r, "GET", PODS "/p/exec?command=ls&stdout=1", "");
+    assert_int_equal(r.status, 400);
+    assert_true(str_find(buf_view(&r.body), STR("Upgrade request required")) > 0);
     rig_stop(&r);
 }
 
