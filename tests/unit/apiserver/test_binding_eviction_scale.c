@@ -175,6 +175,33 @@ static void test_eviction_keeps_to_the_budget(void **state)
     server_stop(&s);
 }
 
+static struct reply *start_eviction(struct server *s, const char *pod)
+{
+    return server_call(s,
+                       &(struct call){.method = "POST",
+                                      .target = arena_printf(&s->arena, PODS "/%s/eviction", pod),
+                                      .type = "application/json",
+                                      .body = "{\"metadata\":{}}",
+                                      .dont_wait = true});
+}
+
+static void test_two_evictions_at_once_share_no_allowance(void **state)
+{
+    struct server s;
+    struct reply *a, *b;
+
+    server_start(&s);
+    run_pod(&s, "a");
+    run_pod(&s, "b");
+    budget(&s, "w", 1);
+    a = start_eviction(&s, "a");
+    b = start_eviction(&s, "b");
+    sim_run_for(s.sim, 1000);
+    assert_int_equal(a->status, 201);
+    assert_int_equal(b->status, 429);
+    server_stop(&s);
+}
+
 static void test_scale(void **state)
 {
     struct server s;
@@ -241,6 +268,7 @@ int main(void)
         cmocka_unit_test(test_binding_refusals),
         cmocka_unit_test(test_eviction_without_budget),
         cmocka_unit_test(test_eviction_keeps_to_the_budget),
+        cmocka_unit_test(test_two_evictions_at_once_share_no_allowance),
         cmocka_unit_test(test_scale),
         cmocka_unit_test(test_streams_need_an_upgrade_and_a_node),
     };

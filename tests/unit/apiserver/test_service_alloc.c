@@ -205,6 +205,49 @@ static void test_dry_run_takes_nothing(void **state)
     server_stop(&s);
 }
 
+static struct reply *start(struct server *s, const char *name, const char *spec)
+{
+    return server_call(
+        s,
+        &(struct call){.method = "POST",
+                       .target = SERVICES,
+                       .type = "application/json",
+                       .body = arena_printf(
+                           &s->arena, "{\"metadata\":{\"name\":\"%s\"},\"spec\":{%s}}", name, spec),
+                       .dont_wait = true});
+}
+
+static void test_two_at_once_get_different_ones(void **state)
+{
+    struct server s;
+    struct reply *a, *b;
+    struct doc list;
+    const struct doc *items;
+
+    server_start(&s);
+    /* The same address: one of them is too late. */
+    a = start(&s, "a", PORT ",\"clusterIP\":\"10.96.0.10\"");
+    b = start(&s, "b", PORT ",\"clusterIP\":\"10.96.0.10\"");
+    sim_run_for(s.sim, 1000);
+    assert_int_equal(a->status, 201);
+    assert_int_equal(b->status, 422);
+    assert_string_equal(
+        reply_str(&s, b, "message"),
+        "Service \"b\" is invalid: spec.clusterIPs: Invalid value: "
+        "[\"10.96.0.10\"]: failed to allocate IP 10.96.0.10: provided IP is already "
+        "allocated");
+    /* The same port likewise; its address is not kept. */
+    a = start(&s, "c", "\"type\":\"NodePort\",\"ports\":[{\"port\":80,\"nodePort\":30080}]");
+    b = start(&s, "d", "\"type\":\"NodePort\",\"ports\":[{\"port\":80,\"nodePort\":30080}]");
+    sim_run_for(s.sim, 1000);
+    assert_int_equal(a->status, 201);
+    assert_int_equal(b->status, 422);
+    list = reply_doc(&s, server_get(&s, "/apis/networking.k8s.io/v1/ipaddresses"));
+    items = doc_path(&list, "items");
+    assert_int_equal(items->n, 3); /* kubernetes, a, c */
+    server_stop(&s);
+}
+
 static void test_addresses(void **state)
 {
     static const struct {
@@ -251,6 +294,7 @@ int main(void)
         cmocka_unit_test(test_protocols_share_a_node_port),
         cmocka_unit_test(test_update_keeps_and_type_changes_release),
         cmocka_unit_test(test_dry_run_takes_nothing),
+        cmocka_unit_test(test_two_at_once_get_different_ones),
         cmocka_unit_test(test_addresses),
     };
 
