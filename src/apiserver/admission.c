@@ -7,6 +7,7 @@ const struct admission admission_plugins[] = {
     {"NamespaceLifecycle", ADMIT_CREATE | ADMIT_UPDATE | ADMIT_DELETE, admit_namespace, NULL},
     {"LimitRanger", ADMIT_CREATE | ADMIT_UPDATE, admit_limit_defaults, admit_limits},
     {"ServiceAccount", ADMIT_CREATE, admit_account, NULL},
+    {"NodeRestriction", ADMIT_CREATE | ADMIT_UPDATE, NULL, admit_node},
     {"TaintNodesByCondition", ADMIT_CREATE, admit_node_taint, NULL},
     {"Priority", ADMIT_CREATE | ADMIT_UPDATE, admit_priority, admit_priority_class},
     {"DefaultTolerationSeconds", ADMIT_CREATE | ADMIT_UPDATE, admit_tolerations, NULL},
@@ -14,6 +15,7 @@ const struct admission admission_plugins[] = {
     {"RuntimeClass", ADMIT_CREATE, admit_runtime_class, NULL},
     {"Certificates", ADMIT_CREATE | ADMIT_UPDATE, NULL, admit_certificates},
     {"DefaultIngressClass", ADMIT_CREATE, admit_ingress_class, NULL},
+    {"PodTopologyLabels", ADMIT_CREATE, admit_topology, NULL},
     {"RBACEscalation", ADMIT_CREATE | ADMIT_UPDATE, NULL, admit_rbac},
     {NULL, 0, NULL, NULL},
 };

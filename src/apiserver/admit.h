@@ -29,6 +29,9 @@ enum stage_result admit_node_taint(struct request *rq);    /** TaintNodesByCondi
 enum stage_result admit_storage_class(struct request *rq); /** DefaultStorageClass. */
 enum stage_result admit_ingress_class(struct request *rq); /** DefaultIngressClass. */
 enum stage_result admit_runtime_class(struct request *rq); /** RuntimeClass. */
+enum stage_result admit_topology(struct request *rq);      /** PodTopologyLabels: bound pods. */
+/** Copies zone and region of the node that @pod is bound to onto the pod. */
+void admit_copy_topology(struct request *rq, struct core_pod *pod);
 
 /* admit_limits.c */
 enum stage_result admit_limit_defaults(struct request *rq); /** LimitRanger: fills. */
@@ -38,6 +41,9 @@ enum stage_result admit_limits(struct request *rq);         /** LimitRanger: che
 /** Nobody grants by a role or a binding what he does not have: upstream's checks in the storage of
  *  roles and bindings. */
 enum stage_result admit_rbac(struct request *rq);
+
+/* admit_node.c */
+enum stage_result admit_node(struct request *rq); /** NodeRestriction. */
 
 /* admit_certificates.c */
 /** CertificateApproval and CertificateSigning. */

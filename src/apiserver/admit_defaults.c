@@ -207,3 +207,30 @@ enum stage_result admit_runtime_class(struct request *rq)
     object_unref(o);
     return r;
 }
+
+void admit_copy_topology(struct request *rq, struct core_pod *pod)
+{
+    static const char *const keys[] = {"topology.kubernetes.io/zone",
+                                       "topology.kubernetes.io/region"};
+    struct object *o =
+        cache_find(store_cache(rq->as->store, &res_core_nodes),
+                   resource_key(&res_core_nodes, STR(""), pod->spec.node_name, rq->arena));
+
+    for (size_t i = 0; o && i < ARRAY_LEN(keys); i++) {
+        struct str v = object_label(o, str_from(keys[i]));
+
+        if (v.p)
+            string_map_set(rq->arena, &pod->metadata.labels, str_from(keys[i]),
+                           str_dup(rq->arena, v));
+    }
+    object_unref(o);
+}
+
+enum stage_result admit_topology(struct request *rq)
+{
+    struct core_pod *pod = rq->obj;
+
+    if (admit_is(rq, &res_core_pods) && !str_empty(pod->spec.node_name))
+        admit_copy_topology(rq, pod);
+    return STAGE_NEXT;
+}

@@ -282,7 +282,7 @@ static bool allow_pods(struct ask *q)
         return deny(q, "can only list/watch pods with spec.nodeName field selector");
     }
     if (str_empty(q->at->sub) && verb_is(q, "create"))
-        return true; /* mirror pods; nothing else passes validation of a bound pod */
+        return true; /* its mirror pods: admission lets nothing else through */
     if ((str_empty(q->at->sub) && verb_is(q, "get delete")) ||
         (str_eqz(q->at->sub, "status") && verb_is(q, "get update patch")) ||
         (str_eqz(q->at->sub, "eviction") && verb_is(q, "create")))

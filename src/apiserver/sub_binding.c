@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sub_binding.c - POST pods/<name>/binding and bindings: a pod gets its node. */
+#include "apiserver/admit.h"
 #include "apiserver/write.h"
 
 static enum stage_result refuse(struct request *rq, const char *why, ...) PRINTF_LIKE(2, 3);
@@ -38,25 +39,6 @@ static void copy_map(struct arena *a, struct string_map *to, const struct string
 {
     for (size_t i = 0; i < from->n; i++)
         string_map_set(a, to, from->v[i].key, from->v[i].value);
-}
-
-/* Zone and region of the node become labels of the pod (PodTopologyLabels). */
-static void copy_topology(struct request *rq, struct core_pod *pod)
-{
-    static const char *const keys[] = {"topology.kubernetes.io/zone",
-                                       "topology.kubernetes.io/region"};
-    struct object *o =
-        cache_find(store_cache(rq->as->store, &res_core_nodes),
-                   resource_key(&res_core_nodes, STR(""), pod->spec.node_name, rq->arena));
-
-    for (size_t i = 0; o && i < ARRAY_LEN(keys); i++) {
-        struct str v = object_label(o, str_from(keys[i]));
-
-        if (v.p)
-            string_map_set(rq->arena, &pod->metadata.labels, str_from(keys[i]),
-                           str_dup(rq->arena, v));
-    }
-    object_unref(o);
 }
 
 static void set_scheduled(struct request *rq, struct core_pod *pod)
@@ -115,7 +97,7 @@ static enum stage_result apply(struct request *rq)
     pod->spec.node_name = b->target.name;
     copy_map(rq->arena, &pod->metadata.annotations, &b->metadata.annotations);
     copy_map(rq->arena, &pod->metadata.labels, &b->metadata.labels);
-    copy_topology(rq, pod);
+    admit_copy_topology(rq, pod);
     set_scheduled(rq, pod);
     return STAGE_NEXT;
 }

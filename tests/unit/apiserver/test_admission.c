@@ -23,10 +23,10 @@ static struct str part(struct server *s, const struct reply *r, const char *path
 static void test_plugins_are_in_upstreams_order(void **state)
 {
     static const char *const order[] = {
-        "NamespaceLifecycle",    "LimitRanger",   "ServiceAccount",
-        "TaintNodesByCondition", "Priority",      "DefaultTolerationSeconds",
-        "DefaultStorageClass",   "RuntimeClass",  "Certificates",
-        "DefaultIngressClass",   "RBACEscalation"};
+        "NamespaceLifecycle",    "LimitRanger",  "ServiceAccount",           "NodeRestriction",
+        "TaintNodesByCondition", "Priority",     "DefaultTolerationSeconds", "DefaultStorageClass",
+        "RuntimeClass",          "Certificates", "DefaultIngressClass",      "PodTopologyLabels",
+        "RBACEscalation"};
     size_t n = 0;
 
     for (; admission_plugins[n].name; n++)

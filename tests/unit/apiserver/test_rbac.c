@@ -377,6 +377,38 @@ static void test_node_touches_only_itself(void **state)
     server_stop(&s);
 }
 
+static void test_node_creates_only_its_own(void **state)
+{
+    struct server s;
+    struct reply *r;
+
+    server_start(&s);
+    r = node_call(&s, "POST", "/api/v1/nodes", "{\"metadata\":{\"name\":\"n2\"}}");
+    assert_string_equal(reply_str(&s, r, "message"),
+                        "nodes \"n2\" is forbidden: node \"n1\" is not allowed to modify node "
+                        "\"n2\"");
+    r = node_call(&s, "POST", "/api/v1/nodes",
+                  "{\"metadata\":{\"name\":\"n1\",\"labels\":{"
+                  "\"node-restriction.kubernetes.io/a\":\"b\"}}}");
+    assert_int_equal(r->status, 403);
+    r = node_call(&s, "POST", "/api/v1/namespaces/default/pods",
+                  "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"nodeName\":\"n1\","
+                  "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}");
+    assert_string_equal(reply_str(&s, r, "message"),
+                        "pods \"p\" is forbidden: pod does not have "
+                        "\"kubernetes.io/config.mirror\" annotation, node \"n1\" can only create "
+                        "mirror pods");
+    r = node_call(&s, "POST", "/api/v1/namespaces/default/pods",
+                  "{\"metadata\":{\"name\":\"p\",\"annotations\":{"
+                  "\"kubernetes.io/config.mirror\":\"h\"}},\"spec\":{\"nodeName\":\"n2\","
+                  "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}");
+    assert_int_equal(r->status, 403);
+    r = node_call(&s, "POST", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases",
+                  "{\"metadata\":{\"name\":\"n2\"}}");
+    assert_int_equal(r->status, 403);
+    server_stop(&s);
+}
+
 static void test_access_reviews(void **state)
 {
     struct server s;
@@ -428,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_nobody_grants_what_he_lacks),
         cmocka_unit_test(test_node_reads_what_its_pods_use),
         cmocka_unit_test(test_node_touches_only_itself),
+        cmocka_unit_test(test_node_creates_only_its_own),
         cmocka_unit_test(test_access_reviews),
     };
 
