@@ -174,8 +174,8 @@ def bare_lmdb(build):
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print("\n".join("  " + l for l in out.splitlines()))
-    many = [float(x) for x in re.findall(r"in flight.*?bare\D*([\d.]+)", out)]
-    one = [float(x) for x in re.findall(r"one at a time.*?bare\D*([\d.]+)", out)]
+    many = [float(x) for x in re.findall(r"in flight.*?bare LMDB\s+([\d.]+)/s", out)]
+    one = [float(x) for x in re.findall(r"one write at a time.*?bare LMDB\s+([\d.]+)/s", out)]
     return max(many), max(one)
 
 
