@@ -136,3 +136,30 @@ const struct strategy strategy_apiservices = {
     .prepare_create = apiservice_prepare_create,
     .name_format = "path-segment",
 };
+
+/* ---- kinds that are as any other ---- */
+
+const struct strategy strategy_ingressclasses = {0};
+const struct strategy strategy_ingresses = {0};
+const struct strategy strategy_networkpolicies = {0};
+const struct strategy strategy_servicecidrs = {0};
+const struct strategy strategy_poddisruptionbudgets = {0};
+const struct strategy strategy_horizontalpodautoscalers = {0};
+const struct strategy strategy_horizontalpodautoscalers_v1 = {0};
+const struct strategy strategy_leases = {0};
+const struct strategy strategy_endpointslices = {0};
+const struct strategy strategy_storageclasses = {0};
+const struct strategy strategy_csinodes = {0};
+const struct strategy strategy_csistoragecapacities = {0};
+const struct strategy strategy_volumeattachments = {0};
+const struct strategy strategy_volumeattributesclasses = {0};
+const struct strategy strategy_runtimeclasses = {0};
+const struct strategy strategy_mutatingadmissionpolicies = {0};
+const struct strategy strategy_mutatingadmissionpolicybindings = {0};
+const struct strategy strategy_mutatingwebhookconfigurations = {0};
+const struct strategy strategy_validatingadmissionpolicies = {0};
+const struct strategy strategy_validatingadmissionpolicybindings = {0};
+const struct strategy strategy_validatingwebhookconfigurations = {0};
+const struct strategy strategy_flowschemas = {0};
+const struct strategy strategy_prioritylevelconfigurations = {0};
+const struct strategy strategy_events_events = {0};
