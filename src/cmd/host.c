@@ -80,8 +80,8 @@ int cidr_nth(const char *cidr, uint32_t nth, struct arena *a, const char **ret_i
 
     if (inet_pton(AF_INET, str_dupz(a, net), &addr) != 1 || !str_to_i64(bits, &n) || n < 8 ||
         n > 30 || nth >= (1u << (32 - n)))
-        return err_new(err, ERR_BAD_REQUEST, "\"%s\" is no IPv4 network of a fitting size (a.b.c.d/n)",
-                       cidr);
+        return err_new(err, ERR_BAD_REQUEST,
+                       "\"%s\" is no IPv4 network of a fitting size (a.b.c.d/n)", cidr);
     addr.s_addr = htonl((ntohl(addr.s_addr) & ~((1u << (32 - n)) - 1)) + nth);
     (void)inet_ntop(AF_INET, &addr, text, sizeof(text));
     *ret_ip = arena_strdup(a, text);

@@ -5,9 +5,10 @@
 
 /** The host name in lower case, in @a. */
 const char *host_name(struct arena *a);
-/** The IPv4 address of the interface of the default route, else of the first interface that is up and
- *  no loopback. ERR_NOT_FOUND (says to give --node-ip). In @a. */
+/** The IPv4 address of the interface of the default route, else of the first interface that is up
+ * and no loopback. ERR_NOT_FOUND (says to give --node-ip). In @a. */
 MUST_USE int host_address(struct arena *a, const char **ret_ip, struct err *err);
-/** The @nth address of the IPv4 network @cidr ("10.96.0.0/16", 10 -> "10.96.0.10"). ERR_BAD_REQUEST. */
+/** The @nth address of the IPv4 network @cidr ("10.96.0.0/16", 10 -> "10.96.0.10").
+ * ERR_BAD_REQUEST. */
 MUST_USE int cidr_nth(const char *cidr, uint32_t nth, struct arena *a, const char **ret_ip,
                       struct err *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* node.c - the node's parts of `skiff server`: containerd, kubelet, proxy, DNS; one loop, one thread. */
+/* node.c - the node's parts of `skiff server`: containerd, kubelet, proxy, DNS; one loop, one
+ * thread. */
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/client_inproc.h"
@@ -48,7 +49,8 @@ static void start_kubelet(struct node *n)
         .node_name = c->node_name,
         .node_ip = c->node_ip,
         .root_dir = arena_printf(&n->arena, "%s/kubelet", c->data_dir),
-        .runtime_endpoint = n->containerd ? containerd_endpoint(n->containerd) : c->runtime_endpoint,
+        .runtime_endpoint =
+            n->containerd ? containerd_endpoint(n->containerd) : c->runtime_endpoint,
         .events_endpoint = n->containerd ? containerd_endpoint(n->containerd) : NULL,
         .log_dir = "/var/log/pods",
         .containers_log_dir = "/var/log/containers",
@@ -109,12 +111,11 @@ static void start_dns(struct node *n)
                             .port = DNS_PORT,
                             .domain = c->cluster_domain,
                             .resolv_conf = c->resolv_conf};
-    struct addons_opts addons = {.dns_service_ip = c->dns_ip,
-                                 .dns_address = c->node_ip,
-                                 .dns_port = DNS_PORT};
+    struct addons_opts addons = {
+        .dns_service_ip = c->dns_ip, .dns_address = c->node_ip, .dns_port = DNS_PORT};
 
-    opts.client = n->dns_client = client_inproc_new(
-        n->as, loop, "system:serviceaccount:kube-system:kube-dns", dns_groups);
+    opts.client = n->dns_client =
+        client_inproc_new(n->as, loop, "system:serviceaccount:kube-system:kube-dns", dns_groups);
     if (dns_new(&opts, &n->dns, &err) < 0) {
         LOG_ERROR("node", "DNS not started: %s", err.msg);
         return;

@@ -20,8 +20,8 @@ bool server_enabled(const struct server_config *c, const char *part);
 
 struct node; /* containerd, kubelet, proxy and DNS on a loop and thread of their own */
 /** Starts the node's parts against @as. ERR_* with what is missing; nothing runs then. */
-MUST_USE int node_start(const struct server_config *c, const struct pki *pki,
-                        struct apiserver *as, struct node **ret_n, struct err *err);
+MUST_USE int node_start(const struct server_config *c, const struct pki *pki, struct apiserver *as,
+                        struct node **ret_n, struct err *err);
 /** Stops the parts; containers go on running. NULL is a no-op; returns NULL. Blocks. */
 struct node *node_stop(struct node *n);
 
