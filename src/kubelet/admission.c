@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admission.c - whether a pod that was bound to this node may run on it: system, labels, taints, room. */
+/* admission.c - whether a pod bound to this node may run on it: system, labels, taints, room. */
 #include "kubelet/pod_internal.h"
 
 #include "codec/quantity.h"
@@ -199,8 +199,8 @@ static bool node_wants(struct kpod *kp)
         return true; /* not registered yet: what it looks like is not known */
     if (!node_matches(kp->pod, n)) {
         kpod_fail(kp, "NodeAffinity", 0,
-                  "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node "
-                  "affinity/selector");
+                  "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's "
+                  "node affinity/selector");
         return false;
     }
     for (size_t i = 0; i < n->spec.taints.n; i++) {

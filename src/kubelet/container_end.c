@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* container_end.c - what is left of a container: its exit, last words, log, record in the runtime. */
+/* container_end.c - what is left of a container: its exit, last words, log, record. */
 #include "kubelet/pod_internal.h"
 
 #include "base/log.h"

@@ -114,7 +114,8 @@ static void link_log(void *arg)
     struct kpod *kp = kc->pod;
     const struct kubelet_opts *o = &kp->kl->opts;
     struct arena *a = &s->arena;
-    const char *target = arena_printf(a, "%s/%s/%u.log", kpod_log_dir(kp, a), kc->name, kc->attempt);
+    const char *target =
+        arena_printf(a, "%s/%s/%u.log", kpod_log_dir(kp, a), kc->name, kc->attempt);
     const char *link = arena_printf(a, "%s/%s_%s_%s-%s.log", o->containers_log_dir, kp->name,
                                     kp->ns, kc->name, s->config->log_path);
     int r = host_mkdirs(o->containers_log_dir, LOG_DIR_MODE, &s->mkdir_err);
@@ -178,6 +179,7 @@ static void on_started(void *arg, enum grpc_status status, struct str why,
     if (status != GRPC_OK) {
         kpod_event(kp, kc, "Warning", "Failed", "Error: %.*s", STR_ARG(why));
         kcontainer_set_waiting(kc, "RunContainerError", why);
+        kc->retry_after_ms = loop_now_ms(kp->kl->loop) + RETRY_MS;
         container_exited(kc, 128, loop_wall_ns(kp->kl->loop), "StartError", why);
         start_end(s);
         return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* host_files.c - the kubelet's own files on the host: log folders and links, last words, programs. */
+/* host_files.c - the kubelet's own files on the host: log folders, last words, programs. */
 #include "kubelet/pod_internal.h"
 
 #include <dirent.h>

@@ -381,7 +381,8 @@ static void on_image_status(void *arg, enum grpc_status status, struct str why,
         settle(w, NULL, STR_NULL);
     } else if (!present && str_eqz(w->policy, "Never")) {
         struct str text =
-            str_printf(&w->arena, "Container image \"%.*s\" is not present with pull policy of Never",
+            str_printf(&w->arena,
+                       "Container image \"%.*s\" is not present with pull policy of Never",
                        STR_ARG(w->image));
 
         kpod_event(kc->pod, kc, "Warning", "ErrImageNeverPull", "%.*s", STR_ARG(text));

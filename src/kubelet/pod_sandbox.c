@@ -71,7 +71,8 @@ static void on_refreshed(void *arg, enum grpc_status status, struct str why,
             vec_push(&s->ips, xstrdup(kp->kl->opts.node_ip));
         else if (st->network && *st->network->ip)
             vec_push(&s->ips, xstrdup(st->network->ip));
-        for (size_t i = 0; !s->host_network && st->network && i < st->network->n_additional_ips; i++)
+        for (size_t i = 0; !s->host_network && st->network && i < st->network->n_additional_ips;
+             i++)
             vec_push(&s->ips, xstrdup(st->network->additional_ips[i]->ip));
     }
     kpod_kick(kp);

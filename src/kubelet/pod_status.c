@@ -421,7 +421,8 @@ void pod_status_make(const struct kpod *kp, const struct core_pod_status *base, 
     if (!kp->admitted && kp->fail_reason)
         return; /* turned away: it has no containers to tell of */
     addresses(&m);
-    container_statuses(&m, 1u << KC_INIT | 1u << KC_SIDECAR, false, (void *)&st->init_container_statuses);
+    container_statuses(&m, 1u << KC_INIT | 1u << KC_SIDECAR, false,
+                       (void *)&st->init_container_statuses);
     container_statuses(&m, 1u << KC_MAIN, true, &st->container_statuses);
     container_statuses(&m, 1u << KC_EPHEMERAL, false, (void *)&st->ephemeral_container_statuses);
     conditions(&m);

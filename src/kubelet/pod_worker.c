@@ -365,8 +365,9 @@ void kpod_probe_result(struct kcontainer *kc, enum probe_kind kind, bool success
     if (!success && kind != PROBE_READINESS && c && kc->pod->phase == KPOD_RUN &&
         kc->cur.state == KRUN_RUNNING && !kc->kill_message) {
         probe = kind == PROBE_LIVENESS ? c->liveness_probe : c->startup_probe;
-        set_string(&kc->kill_message, str_printf(&a, "Container %s failed %s probe, will be restarted",
-                                                 kc->name, names[kind]));
+        set_string(&kc->kill_message,
+                   str_printf(&a, "Container %s failed %s probe, will be restarted", kc->name,
+                              names[kind]));
         kc->kill_grace_sec = probe && probe->termination_grace_period_seconds
                                  ? *probe->termination_grace_period_seconds
                                  : -1;

@@ -74,7 +74,8 @@ bool image_ref_parse(struct str image, struct arena *a, struct str *ret_full)
     host = host_of(name, &path);
     if (name.len > IMAGE_NAME_MAX || !all_of(host, ".:-[]", true) || !path_ok(path))
         return false;
-    *ret_full = tag.p || digest.p ? str_dup(a, image) : str_printf(a, "%.*s:latest", STR_ARG(image));
+    *ret_full = tag.p || digest.p ? str_dup(a, image)
+                                  : str_printf(a, "%.*s:latest", STR_ARG(image));
     return true;
 }
 

@@ -23,6 +23,7 @@ struct runtime_state {
     struct cri_events *events;
     struct timer next; /* the next try, or the next sweep */
     bool have_image, pods_synced, listed, sweeping, again;
+    bool told; /* whether the runtime answers was logged */
     unsigned asking; /* adoption: statuses still to come */
     int64_t listed_ns;
 };
@@ -33,6 +34,21 @@ struct listing { /* one look at everything; holds a reference to the kubelet */
     struct arena arena;
     const Runtime__V1__ListPodSandboxResponse *sandboxes;
 };
+
+/* Whether the runtime answers; a change is told once. */
+static void set_up(struct kubelet *kl, enum grpc_status status, struct str why)
+{
+    bool up = status == GRPC_OK;
+
+    if (up != kl->runtime_up || (!up && !kl->runtime->told)) {
+        if (up)
+            LOG_INFO("kubelet", "the runtime answers");
+        else
+            LOG_WARN("kubelet", "the runtime does not answer: %.*s", STR_ARG(why));
+    }
+    kl->runtime->told = true;
+    kl->runtime_up = up;
+}
 
 static void start(struct runtime_state *rs);
 static void sweep(struct runtime_state *rs);
@@ -154,7 +170,8 @@ static void adopt_container(struct kubelet *kl, const Runtime__V1__Container *c)
         kc->cur = run;
         kc->restarts = MAX(kc->restarts, run.attempt);
         kc->ran = true;
-        if (kc->kind == KC_MAIN && kp->sandbox.id && strcmp(c->pod_sandbox_id, kp->sandbox.id) == 0)
+        if (kc->kind == KC_MAIN && kp->sandbox.id &&
+            strcmp(c->pod_sandbox_id, kp->sandbox.id) == 0)
             kp->initialized = true;
     } else if (!kc->last.id || kc->last.created_ns < run.created_ns) {
         krun_deinit(&kc->last);
@@ -172,8 +189,8 @@ static void adoption_ends(struct runtime_state *rs)
     if (kl->adopted || !rs->listed || rs->asking > 0)
         return;
     kl->adopted = true;
-    LOG_INFO("kubelet", "adopted pods=%zu runtime=%s version=%s", kl->by_uid.n,
-             kl->runtime_name ? kl->runtime_name : "", kl->runtime_version ? kl->runtime_version : "");
+    LOG_INFO("kubelet", "adopted pods=%zu runtime=%s version=%s", kl->by_uid.n, kl->runtime_name,
+             kl->runtime_version ? kl->runtime_version : "");
     for (size_t it = 0; map_next(&kl->by_uid, &it, &uid, &value);)
         kpod_kick(value);
     timer_start(&rs->next, rs->events ? SWEEP_MS : SWEEP_ALONE_MS, 0);
@@ -461,12 +478,10 @@ static void on_containers(void *arg, enum grpc_status status, struct str why,
     struct listing *l = arg;
 
     if (!l->kl->stopping) {
-        l->kl->runtime_up = status == GRPC_OK;
-        if (status != GRPC_OK)
-            LOG_WARN("kubelet", "cannot list containers: %.*s", STR_ARG(why));
-        else if (l->kl->adopted)
+        set_up(l->kl, status, why);
+        if (status == GRPC_OK && l->kl->adopted)
             compare(l, rp);
-        else
+        else if (status == GRPC_OK)
             adopt(l, rp);
     }
     listing_end(l);
@@ -479,10 +494,8 @@ static void on_sandboxes(void *arg, enum grpc_status status, struct str why,
     struct listing *l = arg;
 
     if (l->kl->stopping || status != GRPC_OK) {
-        if (!l->kl->stopping) {
-            l->kl->runtime_up = false;
-            LOG_WARN("kubelet", "cannot list sandboxes: %.*s", STR_ARG(why));
-        }
+        if (!l->kl->stopping)
+            set_up(l->kl, status, why);
         listing_end(l);
         return;
     }
@@ -599,13 +612,12 @@ static void on_version(void *arg, enum grpc_status status, struct str why,
     struct kubelet *kl = arg;
 
     if (!kl->stopping) {
-        kl->runtime_up = status == GRPC_OK;
+        set_up(kl, status, why);
         if (status == GRPC_OK) {
             set_string(&kl->runtime_name, str_from(rp->runtime_name));
             set_string(&kl->runtime_version, str_from(rp->runtime_version));
             start(kl->runtime);
         } else {
-            LOG_WARN("kubelet", "the runtime does not answer: %.*s", STR_ARG(why));
             timer_start(&kl->runtime->next, RETRY_MS, 0);
         }
     }

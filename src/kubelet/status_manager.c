@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* status_manager.c - keeps the API's status of each pod as it is here: one write at a time a pod. */
+/* status_manager.c - keeps the API's status of each pod as it is here: one write at a time. */
 #include "kubelet/pod_internal.h"
 
 #include "base/log.h"
 #include "codec/json.h"
 #include "schema/typed.h"
 
-enum { RETRY_MS = 1000 };
+enum {
+    RETRY_MS = 1000,
+    SAME_MS = 10000, /* a status that does not stay as written is not written more often */
+};
 
 struct status_manager {
     struct kubelet *kl;
 };
 struct pod_writer {
     struct object *written; /* what the API answered last; NULL: nothing was written yet */
+    char *sent;             /* the last patch */
+    uint64_t sent_ms;
     bool busy;
     bool dirty; /* something may differ from what is being written */
     struct timer retry;
@@ -41,6 +46,7 @@ void status_forget(struct kpod *kp)
         return;
     timer_stop(&w->retry);
     object_unref(w->written);
+    free(w->sent);
     free(w);
     kp->writer = NULL;
 }
@@ -87,6 +93,31 @@ static void replace_list(struct arena *a, struct doc *status, struct str key)
     doc_insert(a, list, 0, directive);
 }
 
+/* In the same way a condition keeps what it is not told to drop. */
+static void drop_members(struct arena *a, const struct doc *old, struct doc *new)
+{
+    for (uint32_t i = 0; i < old->n; i++) {
+        if (!doc_find(new, old->members[i].key))
+            doc_set(a, new, old->members[i].key, doc_null());
+    }
+}
+
+static void drop_of_conditions(struct arena *a, const struct core_pod_status *old,
+                               struct doc *status)
+{
+    struct doc before = typed_to_doc(&type_core_pod_status, old, a);
+    const struct doc *olds = doc_find(&before, STR("conditions"));
+    struct doc *news = doc_find(status, STR("conditions"));
+
+    for (uint32_t i = 0; olds && news && i < news->n; i++) {
+        for (uint32_t j = 0; j < olds->n; j++) {
+            if (str_eq(doc_path_str(&olds->items[j], "type"),
+                       doc_path_str(&news->items[i], "type")))
+                drop_members(a, &olds->items[j], &news->items[i]);
+        }
+    }
+}
+
 static struct str patch_text(const struct kpod *kp, const struct core_pod_status *old,
                              const struct core_pod_status *new, struct arena *a)
 {
@@ -98,6 +129,7 @@ static struct str patch_text(const struct kpod *kp, const struct core_pod_status
         if (str_empty(new->pod_ip))
             doc_set(a, &status, STR("podIP"), doc_null());
     }
+    drop_of_conditions(a, old, &status);
     if (!str_empty(old->reason) && str_empty(new->reason))
         doc_set(a, &status, STR("reason"), doc_null());
     if (!str_empty(old->message) && str_empty(new->message))
@@ -129,6 +161,7 @@ static void on_written(void *arg, const struct client_result *r)
         LOG_WARN("kubelet", "cannot write the status of pod=%s/%s: %s", kp->ns, kp->name,
                  r->err->msg);
         w->dirty = true;
+        set_string(&w->sent, STR_NULL);
         timer_start(&w->retry, RETRY_MS, 0);
     }
     if (kp->phase >= KPOD_FINAL)
@@ -144,6 +177,7 @@ void status_update(struct kpod *kp)
     struct client_opts opts = {.sub = "status"};
     auto_arena a = {0};
     struct str patch;
+    uint64_t now;
 
     if (!kp->object || kp->gone || kp->removed || kp->kl->stopping)
         return;
@@ -158,6 +192,13 @@ void status_update(struct kpod *kp)
     if (typed_equal(&type_core_pod_status, old, &new))
         return;
     patch = patch_text(kp, old, &new, &a);
+    now = loop_now_ms(kp->kl->loop);
+    if (w->sent && str_eqz(patch, w->sent) && now - w->sent_ms < SAME_MS) {
+        timer_start(&w->retry, SAME_MS, 0);
+        return;
+    }
+    set_string(&w->sent, patch);
+    w->sent_ms = now;
     w->busy = true;
     client_patch(kp->kl->client, &res_core_pods, str_from(kp->ns), str_from(kp->name),
                  CLIENT_STRATEGIC_PATCH, patch, &opts, on_written, kpod_ref(kp));
