@@ -36,6 +36,7 @@ struct event_recorder {
     const char *component, *host;
     struct map known, similar, buckets;
     unsigned in_flight;
+    uint64_t last_stamp;
     bool freed;
 };
 struct sent { /* a write under way */
@@ -134,7 +135,7 @@ static void on_sent(void *arg, const struct client_result *res)
         send_create(s);
         return;
     }
-    if (res->code < 0 && res->code != ERR_CANCELED)
+    if (res->code < 0)
         LOG_DEBUG("events", "event %.*s dropped: %s", STR_ARG(s->event->reason), res->err->msg);
     else if (!r->freed)
         remember(s);
@@ -147,8 +148,10 @@ static void on_sent(void *arg, const struct client_result *res)
 static void send_create(struct sent *s)
 {
     struct event_recorder *r = s->recorder;
-    uint64_t stamp = (uint64_t)loop_wall_ns(client_loop(r->client));
+    uint64_t now = (uint64_t)loop_wall_ns(client_loop(r->client));
+    uint64_t stamp = MAX(now, r->last_stamp + 1); /* names are made of it */
 
+    r->last_stamp = stamp;
     s->event->metadata.name = str_printf(&s->arena, "%.*s.%llx",
                                          STR_ARG(s->event->involved_object.name),
                                          (unsigned long long)stamp);

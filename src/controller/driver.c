@@ -345,12 +345,13 @@ static void on_op_done(void *arg, const struct plan_op *op, const struct client_
         (r->code == ERR_NOT_FOUND && op->ignore_missing))
         return;
     j->failed = true;
+    /* A conflict only says that the cache was behind: the next plan knows better. */
+    if (r->code == ERR_CONFLICT || r->code == ERR_CANCELED)
+        return;
     s = state_of(j->driver, j->key);
     free(s->last_error);
     s->last_error = xstrdup(r->err->msg);
-    /* A conflict only says that the cache was behind: the next plan knows better. */
-    if (r->code != ERR_CONFLICT && r->code != ERR_CANCELED)
-        LOG_WARN(j->driver->controller->name, "%s %s key=%.*s: %s", plan_op_name(op->kind),
+    LOG_WARN(j->driver->controller->name, "%s %s key=%.*s: %s", plan_op_name(op->kind),
                  op->res->plural, STR_ARG(j->key), r->err->msg);
 }
 
