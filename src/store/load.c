@@ -95,8 +95,6 @@ int store_adopt(struct store *st, const struct resource *res, struct err *err)
     int r;
 
     res = storage_of(res);
-    if (res->store_prefix[0] == '\0')
-        return 0; /* computed, never stored: an empty prefix would be all of the store */
     if (store_find_cache(st, res))
         return 0; /* several versions of a resource share one */
     if (st->caches.n >= STORE_RESOURCES_MAX)
