@@ -120,8 +120,10 @@ static void on_event(void *arg, const struct watch_event *ev)
     struct informer *i = arg;
 
     i->retry_ms = 0;
-    if (ev->revision > i->revision)
-        i->revision = ev->revision; /* first: handlers may ask how far the cache is */
+    /* First, since handlers may ask how far the cache is. Initial events come in no order of revisions:
+     * until their end the cache is not as far as any of them. */
+    if (ev->revision > i->revision && (!i->replacing || ev->initial_end))
+        i->revision = ev->revision;
     switch (ev->type) {
     case WATCH_ADDED:
     case WATCH_MODIFIED:

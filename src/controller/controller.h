@@ -24,7 +24,7 @@ struct view { /* the cluster as the informers know it now; read-only */
     struct str last_error; /* why the last plan for this key failed, STR_NULL if it did not */
     unsigned failures;     /* how often in a row */
 };
-/** The object (borrowed for the plan), or NULL. @res must be among the controller's watches. */
+/** The object (borrowed until the plan has been carried out), or NULL. @res must be among the controller's watches. */
 struct object *view_find(const struct view *v, const struct resource *res, struct str ns,
                          struct str name);
 /* for (o = view_first(v, res, ns, &it); o; o = informer_next(&it)) */

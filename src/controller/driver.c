@@ -2,7 +2,8 @@
 /* driver.c - from events to keys, from keys to plans, from plans to writes; see controller.h.
  *
  * A key whose last plan wrote something is planned again only when the informers show those writes: each
- * write leaves an expectation (this resource at this revision; this object gone or going). */
+ * write leaves an expectation (this resource at this revision; this object gone or going). A plan refers to
+ * objects of the caches, which may change while it is carried out: the job holds the caches as they were. */
 #include "controller/driver.h"
 
 #include "base/log.h"
@@ -26,6 +27,7 @@ struct watched {
     struct informer *informer;
     struct map ages; /* store key -> struct age, when the rule asks for it */
     size_t n_gone;   /* of them */
+    bool asked;      /* by the plan that is being made */
 };
 struct age {
     uint64_t at_ms; /* of the last change, or of its end */
@@ -52,6 +54,7 @@ struct driver {
     VEC(struct watched *) watched;
     struct map states;
     struct owners owners; /* if the controller asks for it */
+    struct job *planning; /* whose plan() is running */
     unsigned active;
     uint64_t since_ms;
     bool synced;
@@ -64,6 +67,7 @@ struct job { /* a key at work */
     struct arena arena;
     struct str key;
     struct plan plan;
+    VEC(struct omap) held; /* caches that the plan looked at, as it saw them */
     bool failed;
 };
 
@@ -76,21 +80,28 @@ static struct watched *find_watched(const struct driver *d, const struct resourc
     return NULL;
 }
 
-struct object *view_find(const struct view *v, const struct resource *res, struct str ns,
-                         struct str name)
+static struct watched *ask(const struct view *v, const struct resource *res)
 {
     struct watched *w = find_watched(v->driver, res);
 
     assert(w);
+    w->asked |= v->driver->planning != NULL;
+    return w;
+}
+
+struct object *view_find(const struct view *v, const struct resource *res, struct str ns,
+                         struct str name)
+{
+    struct watched *w = ask(v, res);
+
     return informer_find(w->informer, ns, name);
 }
 
 struct object *view_first(const struct view *v, const struct resource *res, struct str ns,
                           struct informer_iter *it)
 {
-    struct watched *w = find_watched(v->driver, res);
+    struct watched *w = ask(v, res);
 
-    assert(w);
     return informer_first(w->informer, ns, it);
 }
 
@@ -122,8 +133,13 @@ bool view_watches(const struct view *v, const struct resource *res)
 
 const struct omap *view_dependents(const struct view *v, struct str uid)
 {
+    const struct omap *m = owners_dependents(&v->driver->owners, uid);
+    struct job *j = v->driver->planning;
+
     assert(v->driver->controller->index_owners);
-    return owners_dependents(&v->driver->owners, uid);
+    if (j && m)
+        vec_push(&j->held, omap_snapshot(m));
+    return m;
 }
 
 bool view_saw_end(const struct view *v, struct str uid)
@@ -352,7 +368,7 @@ static void on_op_done(void *arg, const struct plan_op *op, const struct client_
     free(s->last_error);
     s->last_error = xstrdup(r->err->msg);
     LOG_WARN(j->driver->controller->name, "%s %s key=%.*s: %s", plan_op_name(op->kind),
-                 op->res->plural, STR_ARG(j->key), r->err->msg);
+             op->res->plural, STR_ARG(j->key), r->err->msg);
 }
 
 static void take_keys(void *arg);
@@ -364,6 +380,9 @@ static void job_free(struct job *j)
     struct driver *d = j->driver;
 
     d->active--;
+    for (size_t i = 0; i < j->held.n; i++)
+        omap_deinit(&j->held.v[i]);
+    vec_deinit(&j->held);
     arena_deinit(&j->arena);
     free(j);
     if (d->freed)
@@ -403,6 +422,25 @@ static void on_executed(void *arg)
     job_end(j, !j->failed);
 }
 
+/* Runs plan() and holds what it looked at for as long as there is something to do. */
+static int make_plan(struct job *j, const struct view *v, struct err *err)
+{
+    struct driver *d = j->driver;
+    int r;
+
+    d->planning = j;
+    r = d->controller->plan(v, j->key, &j->plan, err);
+    d->planning = NULL;
+    for (size_t i = 0; i < d->watched.n; i++) {
+        struct watched *w = d->watched.v[i];
+
+        if (w->asked && j->plan.n > 0)
+            vec_push(&j->held, omap_snapshot(informer_objects(w->informer)));
+        w->asked = false;
+    }
+    return r;
+}
+
 static void work(struct driver *d, struct str key)
 {
     struct job *j = xnew(struct job);
@@ -423,7 +461,7 @@ static void work(struct driver *d, struct str key)
     s = map_find(&d->states, key);
     v.last_error = str_from(s ? s->last_error : NULL);
     v.failures = workqueue_failures(d->queue, key);
-    r = d->controller->plan(&v, key, &j->plan, &err);
+    r = make_plan(j, &v, &err);
     if (r < 0) {
         LOG_WARN(d->controller->name, "plan failed key=%.*s: %s", STR_ARG(key), err.msg);
         job_end(j, false);

@@ -490,6 +490,13 @@ static void on_watch(struct timer *t)
     object_unref(q.object);
 }
 
+static int by_revision(const void *a, const void *b)
+{
+    const struct queued *x = a, *y = b;
+
+    return x->revision < y->revision ? -1 : x->revision > y->revision;
+}
+
 static struct client_watch *watch(struct client *c, const struct resource *res,
                                   const struct watch_opts *opts)
 {
@@ -512,6 +519,8 @@ static struct client_watch *watch(struct client *c, const struct resource *res,
         object_ref(o);
         vec_push(&w->queue, q);
     }
+    if (!opts->initial_events && w->queue.n > 1)
+        qsort(w->queue.v, w->queue.n, sizeof(w->queue.v[0]), by_revision);
     if (opts->initial_events) {
         struct queued q = {WATCH_BOOKMARK, NULL, f->revision, true};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rig.h"
 
+#include "base/log.h"
 #include "codec/timefmt.h"
 #include "controller/common.h"
 
@@ -8,6 +9,7 @@
 void rig_init(struct rig *r, uint64_t seed)
 {
     *r = (struct rig){.sim = sim_new(seed)};
+    log_set_level(LOG_LEVEL_ERROR); /* failures are made on purpose */
     r->loop = sim_loop(r->sim, "controllers");
     r->api = fake_new(r->loop);
     r->watcher = fake_client(r->api);
