@@ -96,6 +96,7 @@ static void message_read(void *arg)
     r->finished_ns = e->finished_ns;
     set_string(&r->reason, str_from(e->reason));
     set_string(&r->message, str_empty(e->read) ? e->message : e->read);
+    set_string(&kc->kill_message, STR_NULL);
     kc->exiting = false;
     kc->started = kc->ready = false;
     arena_deinit(&e->arena);
@@ -156,7 +157,7 @@ static void remove_log(void *arg)
     struct discard *d = arg;
 
     host_unlink(d->link);
-    host_unlink(d->log);
+    host_unlink_log(d->log);
 }
 
 static void log_removed(void *arg)

@@ -220,7 +220,8 @@ static void on_created(void *arg, enum grpc_status status, struct str why,
                             .created_ns = loop_wall_ns(kp->kl->loop)};
     kc->restarts = kc->attempt;
     kc->ran = true;
-    kc->oom = kc->started = kc->ready = kc->post_start_done = kc->hurried = false;
+    kc->oom = kc->started = kc->ready = kc->post_start_done = kc->hurried = kc->kill_told =
+        false;
     kpod_event(kp, kc, "Normal", "Created", "Container created");
     if (start_moot(s))
         return;
@@ -473,11 +474,11 @@ void container_stop(struct kcontainer *kc, int64_t grace_sec)
     s->kc = kc;
     s->object = kp->object ? object_ref(kp->object) : NULL;
     s->due_ms = loop_now_ms(kp->kl->loop) + (uint64_t)MAX(grace_sec, 0) * 1000;
-    if (kc->kill_message)
+    if (!kc->kill_told && kc->kill_message)
         kpod_event(kp, kc, "Normal", "Killing", "%s", kc->kill_message);
-    else
+    else if (!kc->kill_told)
         kpod_event(kp, kc, "Normal", "Killing", "Stopping container %s", kc->name);
-    set_string(&kc->kill_message, STR_NULL);
+    kc->kill_told = true;
     if (c && c->lifecycle && c->lifecycle->pre_stop && grace_sec > 0 &&
         kc->cur.state == KRUN_RUNNING)
         hooks_run(kc, c->lifecycle->pre_stop, grace_sec, on_pre_stop, s);

@@ -44,6 +44,22 @@ void host_unlink(const char *path)
     (void)unlink(path); /* not there is as good */
 }
 
+void host_unlink_log(const char *path)
+{
+    const char *name = strrchr(path, '/') + 1;
+    auto_free char *dir = xmemdupz(path, (size_t)(name - path));
+    size_t len = strlen(name);
+    struct dirent *e;
+    DIR *d = opendir(dir);
+
+    while (d && (e = readdir(d))) {
+        if (strncmp(e->d_name, name, len) == 0 && (e->d_name[len] == '\0' || e->d_name[len] == '.'))
+            (void)unlinkat(dirfd(d), e->d_name, 0);
+    }
+    if (d)
+        (void)closedir(d);
+}
+
 /* Opens the folder @name of @at if it is one, not a link, and on the device of the tree. */
 static DIR *open_below(int at, const char *name, dev_t dev)
 {

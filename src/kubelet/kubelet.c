@@ -109,6 +109,7 @@ int kubelet_new(const struct kubelet_opts *opts, struct kubelet **ret_k, struct 
     watch_cluster(kl);
     node_start(kl);
     kl->runtime = runtime_state_new(kl);
+    kl->logs = log_rotator_new(kl);
     LOG_INFO("kubelet", "started node=%s port=%u", kl->opts.node_name, (unsigned)kl->opts.port);
     *ret_k = kl;
     return 0;
@@ -142,6 +143,7 @@ struct kubelet *kubelet_free(struct kubelet *kl)
         node_stop(kl);
         kl->runtime = runtime_state_free(kl->runtime);
     }
+    kl->logs = log_rotator_free(kl->logs);
     kl->informers = informers_free(kl->informers);
     kl->pods = kl->services = kl->node = NULL;
     forget_pods(kl);

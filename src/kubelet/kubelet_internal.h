@@ -16,6 +16,7 @@
 #include "kubelet/kubelet.h"
 
 struct images;
+struct log_rotator;
 struct probe_set;
 struct runtime_state;
 struct status_manager;
@@ -46,6 +47,7 @@ struct kubelet {
     struct images *images;
     struct runtime_state *runtime;
     struct status_manager *status;
+    struct log_rotator *logs;
     /* Of the other files, by their start functions; each is freed by its stop function. */
     struct volumes *volumes;
     struct cgroups *cgroups;
@@ -110,6 +112,7 @@ struct kcontainer {
     bool ran;              /* some attempt was ever made: the next one counts as a restart */
     char *kill_message;       /* why it is being stopped, for the event; NULL: the pod ends */
     int64_t kill_grace_sec;   /* with kill_message; -1: the pod's */
+    bool kill_told;           /* the event was recorded */
     bool hurried;             /* it was told to stop a second time, at once */
     struct probe_set *probes; /* of probes.c; NULL: none run */
 };
@@ -119,6 +122,7 @@ struct ksandbox {
     uint32_t attempt;
     int64_t created_ns;
     bool ready;
+    bool known;   /* the runtime has told its state and addresses */
     bool stopped; /* asked to, successfully */
     bool host_network;
     VEC(char *) ips; /* of the pod network; the node's with host network */

@@ -143,6 +143,10 @@ struct runtime_state *runtime_state_free(struct runtime_state *rs); /** Returns 
 /** The pods of the API are known: adoption may end. */
 void runtime_state_pods_synced(struct runtime_state *rs);
 
+/* log_rotate.c */
+struct log_rotator *log_rotator_new(struct kubelet *kl); /** Of @kl (borrowed); begins to look. */
+struct log_rotator *log_rotator_free(struct log_rotator *lr); /** Ends it; returns NULL. */
+
 /* admission.c */
 /** Whether the pod may run on this node; else fails it (kpod_fail) and returns false. */
 bool admission_check(struct kpod *kp);
@@ -156,6 +160,7 @@ int64_t admission_request(const struct core_pod *pod, struct str resource);
 MUST_USE int host_mkdirs(const char *path, unsigned mode, struct err *err); /** As mkdir -p. */
 MUST_USE int host_symlink(const char *target, const char *path, struct err *err); /** Replaces. */
 void host_unlink(const char *path); /** If it is there. */
+void host_unlink_log(const char *path); /** A log and what it was rotated into. */
 /** Removes the folder @path and all below, without following links or crossing mounts. */
 void host_remove_tree(const char *path);
 /** Up to @max bytes of @path, from its start or (with @tail) its end; empty if it cannot be read.

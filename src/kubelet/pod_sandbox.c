@@ -54,11 +54,12 @@ static void on_refreshed(void *arg, enum grpc_status status, struct str why,
     if (status != GRPC_OK || !rp->status) {
         LOG_WARN("kubelet", "no status of sandbox=%s: %.*s", s->id, STR_ARG(why));
         if (status == GRPC_NOT_FOUND)
-            s->ready = false, s->stopped = true;
+            s->ready = false, s->known = s->stopped = true;
         else
             kp->retry_after_ms = loop_now_ms(kp->kl->loop) + STOP_RETRY_MS;
     } else {
         st = rp->status;
+        s->known = true;
         s->ready = st->state == RUNTIME__V1__POD_SANDBOX_STATE__SANDBOX_READY;
         s->created_ns = st->created_at;
         s->host_network = st->linux && st->linux->namespaces && st->linux->namespaces->options &&
@@ -85,6 +86,13 @@ void sandbox_refresh(struct kpod *kp)
     cri_pod_sandbox_status(kp->kl->cri, kp->sandbox.id, on_refreshed, kpod_ref(kp));
 }
 
+static const char *const code_names[] = {
+    "OK",         "Canceled",         "Unknown",           "InvalidArgument",    "DeadlineExceeded",
+    "NotFound",   "AlreadyExists",    "PermissionDenied",  "ResourceExhausted",  "FailedPrecondition",
+    "Aborted",    "OutOfRange",       "Unimplemented",     "Internal",           "Unavailable",
+    "DataLoss",   "Unauthenticated",
+};
+
 static void on_made(void *arg, enum grpc_status status, struct str why,
                     const ProtobufCMessage *response)
 {
@@ -97,7 +105,9 @@ static void on_made(void *arg, enum grpc_status status, struct str why,
         return;
     }
     if (status != GRPC_OK) {
-        making_failed(m, why);
+        making_failed(m, str_printf(&m->arena, "rpc error: code = %s desc = %.*s",
+                                    status < ARRAY_LEN(code_names) ? code_names[status] : "Unknown",
+                                    STR_ARG(why)));
         return;
     }
     ksandbox_deinit(&kp->sandbox);

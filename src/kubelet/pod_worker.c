@@ -160,6 +160,11 @@ static bool have_sandbox(struct kpod *kp)
 
     if (kp->sandbox_busy)
         return false;
+    if (s->id && !s->known) {
+        if (!must_wait(kp))
+            sandbox_refresh(kp);
+        return false;
+    }
     if (s->id && s->ready && (s->host_network || s->ips.n > 0))
         return true;
     if (s->id && !old_sandbox_gone(kp))
@@ -240,7 +245,9 @@ static void check_running(struct kcontainer *kc)
         kc->kill_grace_sec = -1;
         kc->restart_wanted = true;
     }
-    if (kc->kill_message) {
+    if (kc->kill_message && loop_now_ms(kc->pod->kl->loop) < kc->retry_after_ms) {
+        kpod_kick_after(kc->pod, kc->retry_after_ms - loop_now_ms(kc->pod->kl->loop));
+    } else if (kc->kill_message) {
         const int64_t *own = kc->pod->pod->spec.termination_grace_period_seconds;
 
         container_stop(kc, kc->kill_grace_sec >= 0 ? kc->kill_grace_sec

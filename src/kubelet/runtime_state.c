@@ -41,9 +41,9 @@ static void set_up(struct kubelet *kl, enum grpc_status status, struct str why)
     bool up = status == GRPC_OK;
 
     if (up != kl->runtime_up || (!up && !kl->runtime->told)) {
-        if (up)
-            LOG_INFO("kubelet", "the runtime answers");
-        else
+        if (up && kl->runtime->told)
+            LOG_INFO("kubelet", "the runtime answers again");
+        else if (!up)
             LOG_WARN("kubelet", "the runtime does not answer: %.*s", STR_ARG(why));
     }
     kl->runtime->told = true;

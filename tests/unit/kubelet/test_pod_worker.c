@@ -321,8 +321,8 @@ static void test_sandbox_that_fails_is_tried_again(void **state)
     fake_pod(f, ONE);
     fake_run(f, 5000);
     assert_in_range(f->runs, 2, 3);
-    assert_true(fake_events(f, "FailedCreatePodSandBox: Failed to create pod sandbox: no network") >
-                0);
+    assert_true(fake_events(f, "FailedCreatePodSandBox: Failed to create pod sandbox: rpc error: "
+                               "code = Unknown desc = no network") > 0);
     f->run_error = NULL;
     fake_run(f, 5000);
     assert_phase(f, "Running");
