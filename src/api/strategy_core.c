@@ -51,6 +51,7 @@ static void volume_prepare_create(void *obj, struct arena *a)
 
 const struct strategy strategy_persistentvolumes = {
     .prepare_create = volume_prepare_create,
+    .validate = validate_volume,
 };
 
 static bool is_claim_source(struct str group, struct str kind)
@@ -101,6 +102,7 @@ static void claim_prepare_update(void *obj, const void *old, struct arena *a)
 const struct strategy strategy_persistentvolumeclaims = {
     .prepare_create = claim_prepare_create,
     .prepare_update = claim_prepare_update,
+    .validate = validate_claim,
 };
 
 /* ---- Secret, ConfigMap, ServiceAccount, Service and the rest ---- */

@@ -120,4 +120,7 @@ static void prepare_status(void *obj, const void *old, struct arena *a)
 const struct strategy strategy_pods = {
     .prepare_create = prepare_create,
     .prepare_status = prepare_status,
+    .validate = validate_pod,
+    .validate_status = validate_pod_status,
 };
+const struct strategy strategy_podtemplates = {.validate = validate_podtemplate};
