@@ -26,10 +26,9 @@ static struct client *client_for(void *arg, struct loop *loop, const char *user,
     return client_inproc_new(c->as, loop, user, groups);
 }
 
-static void setup(void *arg)
+static void setup(struct loop *loop, void *arg)
 {
     struct control *c = arg;
-    struct loop *loop = worker_loop(c->worker);
     struct controllers_opts opts = {.loop = loop,
                                     .client_for = client_for,
                                     .arg = c,

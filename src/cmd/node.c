@@ -24,6 +24,7 @@ struct node {
     struct apiserver *as;
     struct arena arena;
     struct worker *worker;
+    struct loop *loop; /* of the worker; set by setup() */
     struct tls_context *tls;
     struct containerd *containerd;
     struct client *kubelet_client, *proxy_client, *dns_client, *addons_client;
@@ -81,7 +82,7 @@ static void start_runtime(struct node *n)
     struct arena *a = &n->arena;
     struct err err = {0};
     struct containerd_opts opts = {
-        .loop = worker_loop(n->worker),
+        .loop = n->loop,
         .root_dir = arena_printf(a, "%s/containerd", c->data_dir),
         .state_dir = arena_printf(a, "%s/containerd", c->run_dir),
         .cni_conf_dir = arena_printf(a, "%s/cni", c->data_dir),
@@ -105,7 +106,6 @@ static void start_runtime(struct node *n)
 static void start_dns(struct node *n)
 {
     const struct server_config *c = n->config;
-    struct loop *loop = worker_loop(n->worker);
     struct err err = {0};
     struct dns_opts opts = {.address = c->node_ip,
                             .port = DNS_PORT,
@@ -115,22 +115,22 @@ static void start_dns(struct node *n)
         .dns_service_ip = c->dns_ip, .dns_address = c->node_ip, .dns_port = DNS_PORT};
 
     opts.client = n->dns_client =
-        client_inproc_new(n->as, loop, "system:serviceaccount:kube-system:kube-dns", dns_groups);
+        client_inproc_new(n->as, n->loop, "system:serviceaccount:kube-system:kube-dns", dns_groups);
     if (dns_new(&opts, &n->dns, &err) < 0) {
         LOG_ERROR("node", "DNS not started: %s", err.msg);
         return;
     }
-    addons.client = n->addons_client = client_inproc_new(n->as, loop, "system:skiff", masters);
+    addons.client = n->addons_client = client_inproc_new(n->as, n->loop, "system:skiff", masters);
     n->addons = addons_start(&addons);
 }
 
-static void setup(void *arg)
+static void setup(struct loop *loop, void *arg)
 {
     struct node *n = arg;
     const struct server_config *c = n->config;
-    struct loop *loop = worker_loop(n->worker);
     struct err err = {0};
 
+    n->loop = loop;
     if (server_enabled(c, "kubelet")) {
         n->kubelet_client = client_inproc_new(
             n->as, loop, arena_printf(&n->arena, "system:node:%s", c->node_name), node_groups);

@@ -6,7 +6,7 @@
 struct worker {
     struct loop *loop;
     struct thread *thread;
-    void (*setup)(void *arg);
+    void (*setup)(struct loop *loop, void *arg);
     void (*teardown)(void *arg);
     void *arg;
 };
@@ -23,7 +23,7 @@ static void begin(void *arg)
     struct worker *w = arg;
 
     loop_hold(w->loop, true); /* an idle loop would end; messages may yet come */
-    w->setup(w->arg);
+    w->setup(w->loop, w->arg);
 }
 
 /* The loop ends by itself when the parts have closed what they held. */
@@ -35,7 +35,7 @@ static void end(void *arg)
     loop_hold(w->loop, false);
 }
 
-struct worker *worker_start(const char *name, void (*setup)(void *arg), void (*teardown)(void *arg),
+struct worker *worker_start(const char *name, void (*setup)(struct loop *loop, void *arg), void (*teardown)(void *arg),
                             void *arg)
 {
     struct worker *w = xnew(struct worker);
@@ -47,11 +47,6 @@ struct worker *worker_start(const char *name, void (*setup)(void *arg), void (*t
     loop_post(w->loop, begin, w);
     w->thread = thread_start(name, run, w);
     return w;
-}
-
-struct loop *worker_loop(struct worker *w)
-{
-    return w->loop;
 }
 
 struct worker *worker_stop(struct worker *w)
