@@ -107,7 +107,7 @@ int kubelet_new(const struct kubelet_opts *opts, struct kubelet **ret_k, struct 
         return err_wrap(err, r, "the kubelet's server");
     }
     watch_cluster(kl);
-    node_start(kl);
+    node_agent_start(kl);
     kl->runtime = runtime_state_new(kl);
     kl->logs = log_rotator_new(kl);
     LOG_INFO("kubelet", "started node=%s port=%u", kl->opts.node_name, (unsigned)kl->opts.port);
@@ -140,7 +140,7 @@ struct kubelet *kubelet_free(struct kubelet *kl)
     if (kl->server)
         kubelet_server_stop(kl);
     if (kl->runtime) {
-        node_stop(kl);
+        node_agent_stop(kl);
         kl->runtime = runtime_state_free(kl->runtime);
     }
     kl->logs = log_rotator_free(kl->logs);

@@ -256,8 +256,8 @@ void hooks_run(struct kcontainer *kc, const struct core_lifecycle_handler *h, in
                kpod_done done, void *arg);
 
 /* node_status.c and node_lease.c: registers the node, keeps its status and its Lease. */
-void node_start(struct kubelet *kl);
-void node_stop(struct kubelet *kl); /** Ends it. */
+void node_agent_start(struct kubelet *kl);
+void node_agent_stop(struct kubelet *kl); /** Ends it. */
 /** The node's allocatable amount of resource @name; false if unknown. */
 bool node_allocatable(const struct kubelet *kl, struct str name, struct quantity *ret_q);
 

@@ -367,7 +367,7 @@ static void on_round(struct timer *t)
     cri_call(na->kl->cri, CRI_STATUS, &rq.base, 0, on_runtime, r);
 }
 
-void node_start(struct kubelet *kl)
+void node_agent_start(struct kubelet *kl)
 {
     struct node_agent *na = xnew(struct node_agent);
 
@@ -378,7 +378,7 @@ void node_start(struct kubelet *kl)
     timer_start(&na->status_timer, 0, 0);
 }
 
-void node_stop(struct kubelet *kl)
+void node_agent_stop(struct kubelet *kl)
 {
     struct node_agent *na = kl->node_agent;
 

@@ -146,11 +146,11 @@ void hooks_run(struct kcontainer *kc, const struct core_lifecycle_handler *h, in
     later(kc->pod->kl, the_node->hook_ms, the_node->hook_error, done, arg);
 }
 
-void node_start(struct kubelet *kl)
+void node_agent_start(struct kubelet *kl)
 {
 }
 
-void node_stop(struct kubelet *kl)
+void node_agent_stop(struct kubelet *kl)
 {
 }
 
