@@ -8,6 +8,8 @@
 #include "dns/message.h"
 #include "net/datagram.h"
 
+enum { DNS_PORT = 53 };
+
 struct dns {
     struct loop *loop;
     struct informers *informers;
@@ -94,7 +96,8 @@ int dns_new(const struct dns_opts *opts, struct dns **ret_d, struct err *err)
         return r;
     }
     d->forwarder = forwarder_new(d->loop, opts->resolv_conf ? opts->resolv_conf
-                                                            : "/etc/resolv.conf", opts->address);
+                                                            : "/etc/resolv.conf", opts->address,
+                                 DNS_PORT);
     d->informers = informers_new(opts->client);
     d->services = informers_get(d->informers, &res_core_services, STR_NULL, NULL, NULL);
     d->endpoints = informers_get(d->informers, &res_core_endpoints, STR_NULL, NULL, NULL);

@@ -5,12 +5,17 @@
 
 #include <fcntl.h>
 
-enum { RESOLV_CONF_MAX = 16384, HEADER_BYTES = 12, DNS_PORT = 53 };
+enum { RESOLV_CONF_MAX = 16384, HEADER_BYTES = 12, LABEL_MAX = 63, QUESTION_TAIL = 4 };
 
+struct server {
+    struct datagram_peer peer;
+    bool ipv6;
+};
 struct forwarder {
     struct loop *loop;
-    struct datagram_peer servers[FORWARD_SERVERS_MAX];
+    struct server servers[FORWARD_SERVERS_MAX];
     size_t n_servers;
+    uint16_t port;
     struct ask *asks;
     size_t n_asks;
 };
@@ -31,14 +36,32 @@ static void add_server(struct forwarder *f, struct str address, const char *skip
 {
     auto_arena a = {0};
     struct err err = {0};
+    struct server *s = &f->servers[f->n_servers];
 
-    if (f->n_servers < FORWARD_SERVERS_MAX && address.len > 0 &&
-        (!skip || !str_eqz(address, skip)) &&
-        datagram_peer(str_dupz(&a, address), DNS_PORT, &f->servers[f->n_servers], &err) == 0)
-        f->n_servers++;
+    if (f->n_servers == FORWARD_SERVERS_MAX || address.len == 0 || (skip && str_eqz(address, skip)))
+        return;
+    if (datagram_peer(str_dupz(&a, address), f->port, &s->peer, &err) < 0)
+        return; /* as every resolver does with lines that it cannot read */
+    s->ipv6 = str_find_char(address, ':') >= 0;
+    f->n_servers++;
 }
 
-struct forwarder *forwarder_new(struct loop *l, const char *resolv_conf, const char *skip)
+/* The first word of what follows "nameserver", or an empty one for other lines. */
+static struct str server_of_line(struct str line)
+{
+    struct str key = STR("nameserver"), rest = str_sub(line, key.len, line.len), word;
+    size_t n = 0;
+
+    if (!str_has_prefix(line, key) || rest.len == 0 || (rest.p[0] != ' ' && rest.p[0] != '\t'))
+        return STR_NULL;
+    word = str_trim(rest);
+    while (n < word.len && word.p[n] != ' ' && word.p[n] != '\t')
+        n++;
+    return str_sub(word, 0, n);
+}
+
+struct forwarder *forwarder_new(struct loop *l, const char *resolv_conf, const char *skip,
+                                uint16_t port)
 {
     struct forwarder *f = xnew(struct forwarder);
     auto_fd fd = open(resolv_conf, O_RDONLY | O_CLOEXEC);
@@ -47,14 +70,9 @@ struct forwarder *forwarder_new(struct loop *l, const char *resolv_conf, const c
     struct str rest = {text, n > 0 ? (size_t)n : 0};
 
     f->loop = l;
-    while (rest.len > 0) {
-        struct str line = str_trim(str_cut(rest, '\n', &rest)), value;
-
-        if (str_has_prefix(line, STR("nameserver"))) {
-            value = str_trim(str_sub(line, strlen("nameserver"), line.len));
-            add_server(f, value, skip);
-        }
-    }
+    f->port = port;
+    while (rest.len > 0)
+        add_server(f, server_of_line(str_trim(str_cut(rest, '\n', &rest))), skip);
     return f;
 }
 
@@ -74,23 +92,51 @@ static void ask_free(struct ask *q)
     free(q);
 }
 
-struct forwarder *forwarder_free(struct forwarder *f)
-{
-    if (!f)
-        return NULL;
-    while (f->asks)
-        ask_free(f->asks);
-    free(f);
-    return NULL;
-}
-
+/* Ends @q first, so that @done may do anything to the forwarder. */
 static void finish(struct ask *q, struct str answer)
 {
     void (*done)(void *, struct str) = q->done;
     void *arg = q->arg;
 
-    done(arg, answer);
     ask_free(q);
+    done(arg, answer);
+}
+
+struct forwarder *forwarder_free(struct forwarder *f)
+{
+    if (!f)
+        return NULL;
+    while (f->asks)
+        finish(f->asks, STR_NULL);
+    free(f);
+    return NULL;
+}
+
+/* The bytes of the one question of @message; empty if it has not exactly one. */
+static struct str question_of(struct str message)
+{
+    size_t at = HEADER_BYTES;
+
+    if (message.len < HEADER_BYTES || message.p[4] != 0 || message.p[5] != 1)
+        return STR_NULL;
+    while (at < message.len && message.p[at] != 0) {
+        if ((uint8_t)message.p[at] > LABEL_MAX) /* nothing stands before it to point to */
+            return STR_NULL;
+        at += 1 + (size_t)message.p[at];
+    }
+    if (at + 1 + QUESTION_TAIL > message.len)
+        return STR_NULL;
+    return str_sub(message, HEADER_BYTES, at + 1 + QUESTION_TAIL - HEADER_BYTES);
+}
+
+/* Servers may send a question back in other letters; an error may come without one. */
+static bool answers(struct str query, struct str message)
+{
+    bool failed = (message.p[3] & 0x0f) != 0;
+
+    if (failed && message.p[4] == 0 && message.p[5] == 0)
+        return true;
+    return str_ieq(question_of(message), question_of(query));
 }
 
 /* An answer counts only from the server asked, with our id and the same question. */
@@ -100,16 +146,16 @@ static void on_message(void *arg, const struct datagram_peer *from, struct str m
     auto_free char *copy = NULL;
 
     if (message.len < HEADER_BYTES ||
-        !datagram_peer_equal(from, &q->forwarder->servers[q->server]) ||
-        memcmp(message.p, q->id, 2) != 0 || !(message.p[2] & 0x80))
+        !datagram_peer_equal(from, &q->forwarder->servers[q->server].peer) ||
+        memcmp(message.p, q->id, 2) != 0 || !(message.p[2] & 0x80) ||
+        !answers((struct str){q->query, q->len}, message))
         return;
-    if (message.len < q->len && !(message.p[2] & 0x02) && (message.p[3] & 0x0f) == 0)
-        return; /* shorter than its own question */
     copy = xmemdupz(message.p, message.len);
     memcpy(copy, q->original_id, 2);
     finish(q, (struct str){copy, message.len});
 }
 
+/* Asks the next server from which a question can be sent at all; false if there is none. */
 static bool ask_next(struct ask *q)
 {
     struct forwarder *f = q->forwarder;
@@ -117,13 +163,16 @@ static bool ask_next(struct ask *q)
     uint64_t random;
 
     q->socket = datagram_close(q->socket);
-    if (q->server == f->n_servers ||
-        datagram_open(f->loop, NULL, 0, false, on_message, q, &q->socket, &err) < 0)
+    while (q->server < f->n_servers &&
+           datagram_open(f->loop, f->servers[q->server].ipv6 ? "::" : "0.0.0.0", 0, false,
+                         on_message, q, &q->socket, &err) < 0)
+        q->server++;
+    if (q->server == f->n_servers)
         return false;
     random = random_u64(loop_random(f->loop));
     memcpy(q->id, &random, sizeof(q->id));
     memcpy(q->query, q->id, sizeof(q->id));
-    datagram_send(q->socket, &f->servers[q->server], (struct str){q->query, q->len});
+    datagram_send(q->socket, &f->servers[q->server].peer, (struct str){q->query, q->len});
     timer_start(&q->timer, FORWARD_TIMEOUT_MS, 0);
     return true;
 }
@@ -138,8 +187,8 @@ static void on_timeout(struct timer *t)
         finish(q, STR_NULL);
 }
 
-void forward_query(struct forwarder *f, struct str query, void (*done)(void *arg, struct str answer),
-                   void *arg)
+void forward_query(struct forwarder *f, struct str query,
+                   void (*done)(void *arg, struct str answer), void *arg)
 {
     struct ask *q = xcalloc(1, sizeof(*q) + query.len);
 

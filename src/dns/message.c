@@ -24,13 +24,14 @@ static bool record_of(ldns_rr_type t, enum record_type *ret_type)
     return false;
 }
 
-static struct str lower_name(struct arena *a, const ldns_rdf *owner)
+static struct str lower_name(struct arena *a, const ldns_rdf *owner, struct str *ret_asked)
 {
     char *text = ldns_rdf2str(owner), *copy;
     size_t n;
 
     if (!text)
         return STR_NULL;
+    *ret_asked = str_from(arena_strdup(a, text));
     copy = arena_strdup(a, text);
     free(text);
     n = strlen(copy);
@@ -60,9 +61,10 @@ int message_question(struct str bytes, struct arena *a, struct question *ret_q, 
                                .flags = ldns_pkt_rd(pkt),
                                .type = (uint16_t)ldns_rr_get_type(rr),
                                .class_ = (uint16_t)ldns_rr_get_class(rr),
-                               .name = lower_name(a, ldns_rr_owner(rr)),
-                               .reply_max = UDP_MIN};
-    if (ldns_pkt_edns(pkt))
+                               .reply_max = UDP_MIN,
+                               .edns = ldns_pkt_edns(pkt)};
+    ret_q->name = lower_name(a, ldns_rr_owner(rr), &ret_q->asked);
+    if (ret_q->edns)
         ret_q->reply_max = MIN(MAX((size_t)ldns_pkt_edns_udp_size(pkt), (size_t)UDP_MIN),
                                (size_t)UDP_MAX);
     ret_q->known_type = record_of(ldns_rr_get_type(rr), &ret_q->record);
@@ -91,8 +93,7 @@ static ldns_rr *make_record(const struct record *r)
 static bool add_question(ldns_pkt *pkt, const struct question *q)
 {
     auto_arena a = {0};
-    ldns_rdf *owner = ldns_dname_new_frm_str(
-        q->name.len > 0 ? arena_printf(&a, "%.*s.", STR_ARG(q->name)) : ".");
+    ldns_rdf *owner = ldns_dname_new_frm_str(str_dupz(&a, q->asked));
     ldns_rr *rr;
 
     if (!owner)
@@ -140,6 +141,8 @@ static ldns_pkt *new_answer(const struct question *q)
     ldns_pkt_set_aa(pkt, true);
     ldns_pkt_set_rd(pkt, q->flags != 0);
     ldns_pkt_set_ra(pkt, true);
+    if (q->edns)
+        ldns_pkt_set_edns_udp_size(pkt, UDP_MAX);
     (void)add_question(pkt, q);
     return pkt;
 }

@@ -10,7 +10,9 @@ struct question {
     uint16_t id, flags;
     uint16_t type, class_; /* on the wire */
     struct str name;       /* lower case, without the final dot, presentation form */
-    size_t reply_max;      /* bytes that a UDP answer may have: 512, or what EDNS says, at most 1232 */
+    struct str asked;      /* the name in the letters of the question, with the final dot */
+    size_t reply_max;      /* bytes of a UDP answer: 512, or what EDNS says, at most 1232 */
+    bool edns;             /* the question has an OPT record, so the answer gets one */
     bool known_type;       /* record is valid */
     enum record_type record;
 };

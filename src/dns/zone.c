@@ -18,7 +18,9 @@ static void add(struct lookup *l, enum record_type type, struct str owner, struc
 
     if (a->n == ZONE_RECORDS_MAX)
         return;
-    a->records = arena_grow(l->arena, a->records, a->n, a->n + 1, sizeof(*a->records));
+    if ((a->n & (a->n - 1)) == 0) /* full: room for twice as many */
+        a->records = arena_grow(l->arena, a->records, a->n, a->n ? a->n * 2 : 1,
+                                sizeof(*a->records));
     a->records[a->n++] = (struct record){type, owner, data, additional};
 }
 
@@ -88,22 +90,39 @@ static void add_endpoint_a(struct lookup *l, const struct core_endpoint_subset *
         add(l, RECORD_A, base, e->ip, false);
 }
 
-/* "name.ns.svc": addresses, SRV of all named ports, or the name that it stands for. */
-static void answer_service(struct lookup *l, const struct object *o, struct str fqdn)
+static bool has_endpoints(const struct lookup *l, const struct object *svc)
+{
+    const struct object *o = find(l->zone->endpoints, &res_core_endpoints, svc->ns, svc->name);
+    const struct core_endpoints *ep = o ? OBJECT_AS(core_endpoints, o) : NULL;
+
+    for (size_t i = 0; ep && i < ep->subsets.n; i++) {
+        if (ep->subsets.v[i].addresses.n > 0)
+            return true;
+    }
+    return false;
+}
+
+/* "name.ns.svc": addresses, or the name that it stands for. False: a headless Service without any
+ * endpoint, whose name is not there, says the specification. */
+static bool answer_service(struct lookup *l, const struct object *o, struct str fqdn)
 {
     const struct core_service *s = OBJECT_AS(core_service, o);
+    struct str external = s->spec.external_name;
 
     if (str_eq(s->spec.type, STR("ExternalName"))) {
-        add(l, RECORD_CNAME, fqdn, str_printf(l->arena, "%.*s.", STR_ARG(s->spec.external_name)),
-            false);
-        return;
+        if (str_has_suffix(external, STR(".")))
+            external.len--;
+        add(l, RECORD_CNAME, fqdn, str_printf(l->arena, "%.*s.", STR_ARG(external)), false);
+        return true;
     }
-    if (l->type == RECORD_A) {
-        if (headless(s))
+    if (headless(s)) {
+        if (l->type == RECORD_A)
             each_endpoint(l, o, fqdn, add_endpoint_a);
-        else if (is_ipv4(s->spec.cluster_ip))
-            add(l, RECORD_A, fqdn, s->spec.cluster_ip, false);
+        return has_endpoints(l, o);
     }
+    if (l->type == RECORD_A && is_ipv4(s->spec.cluster_ip))
+        add(l, RECORD_A, fqdn, s->spec.cluster_ip, false);
+    return true;
 }
 
 struct srv_wanted { /* port and protocol of an SRV question; kept beside the lookup */
@@ -205,15 +224,13 @@ static bool answer_svc(struct lookup *l, struct str rest, struct str fqdn)
     o = find(l->zone->services, &res_core_services, ns, name);
     if (!o)
         return false;
-    if (rest.len == 0) {
-        answer_service(l, o, fqdn);
-        return true;
-    }
+    if (rest.len == 0)
+        return answer_service(l, o, fqdn);
     service = str_printf(l->arena, "%.*s.%.*s.svc.%.*s.", STR_ARG(name), STR_ARG(ns),
                          STR_ARG(l->zone->domain));
     label = pop_label(&rest);
     if (rest.len > 0)
-        return label.len > 1 && label.p[0] == '_' && rest.p[0] == '_' &&
+        return label.len > 1 && label.p[0] == '_' && rest.len > 1 && rest.p[0] == '_' &&
                str_find_char(rest, '.') < 0 && answer_port(l, o, rest, label, fqdn, service);
     return headless(OBJECT_AS(core_service, o)) && answer_endpoint(l, o, label, fqdn);
 }
@@ -240,7 +257,15 @@ static bool answer_pod(struct lookup *l, struct str rest, struct str fqdn)
 struct reverse {
     struct lookup l;
     struct str ip;
+    bool found;
 };
+
+static void add_ptr(struct reverse *r, struct str target)
+{
+    r->found = true;
+    if (r->l.type == RECORD_PTR)
+        add(&r->l, RECORD_PTR, str_printf(r->l.arena, "%.*s.", STR_ARG(r->l.name)), target, false);
+}
 
 static void add_endpoint_ptr(struct lookup *l, const struct core_endpoint_subset *s,
                              const struct core_endpoint_address *e, struct str service)
@@ -249,8 +274,7 @@ static void add_endpoint_ptr(struct lookup *l, const struct core_endpoint_subset
 
     (void)s;
     if (str_eq(e->ip, r->ip) && e->hostname.len > 0)
-        add(l, RECORD_PTR, str_printf(l->arena, "%.*s.", STR_ARG(l->name)),
-            str_printf(l->arena, "%.*s.%.*s", STR_ARG(e->hostname), STR_ARG(service)), false);
+        add_ptr(r, str_printf(l->arena, "%.*s.%.*s", STR_ARG(e->hostname), STR_ARG(service)));
 }
 
 /* "5.0.96.10.in-addr.arpa": the Service of that address, or the endpoints of headless ones. */
@@ -276,11 +300,11 @@ static bool answer_reverse(struct lookup *l, struct str rest)
                                         STR_ARG(o->ns), STR_ARG(l->zone->domain));
 
         if (str_eq(s->spec.cluster_ip, r.ip))
-            add(l, RECORD_PTR, str_printf(l->arena, "%.*s.", STR_ARG(l->name)), service, false);
+            add_ptr(&r, service);
         else if (headless(s))
             each_endpoint(&r.l, o, service, add_endpoint_ptr);
     }
-    return l->answer->n > 0;
+    return r.found;
 }
 
 static void answer_apex(struct lookup *l, struct str fqdn)
@@ -321,9 +345,9 @@ void zone_answer(const struct zone *z, struct str name, enum record_type type, s
         found = rest.len == 0 || answer_svc(&l, rest, fqdn);
     else if (str_eq(kind, STR("pod")))
         found = rest.len == 0 || answer_pod(&l, rest, fqdn);
-    else if (str_eq(kind, STR("dns-version")) && rest.len == 0)
-        add(&l, RECORD_TXT, fqdn, STR("\"1.1.0\""), false);
     else
-        found = false;
+        found = str_eq(kind, STR("dns-version")) && rest.len == 0;
+    if (found && type == RECORD_TXT && str_eq(kind, STR("dns-version")))
+        add(&l, RECORD_TXT, fqdn, STR("\"1.1.0\""), false);
     ret_a->outcome = found ? ZONE_FOUND : ZONE_NO_SUCH_NAME;
 }

@@ -7,7 +7,15 @@
 #include "schema/object.h"
 
 enum { ZONE_TTL_SEC = 5, ZONE_RECORDS_MAX = 512 };
-enum record_type { RECORD_A, RECORD_SRV, RECORD_PTR, RECORD_CNAME, RECORD_TXT, RECORD_SOA, RECORD_NS };
+enum record_type {
+    RECORD_A,
+    RECORD_SRV,
+    RECORD_PTR,
+    RECORD_CNAME,
+    RECORD_TXT,
+    RECORD_SOA,
+    RECORD_NS
+};
 struct record {
     enum record_type type;
     struct str owner;  /* "web.default.svc.cluster.local." */

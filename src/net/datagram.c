@@ -171,9 +171,13 @@ static int parse_address(const char *address, uint16_t port, struct sockaddr_sto
     return uv_ip6_addr(address, port, (struct sockaddr_in6 *)ret_sa);
 }
 
-static int listen_stream(struct datagram_socket *s, const struct sockaddr *sa)
+/* On the port that UDP has got, also when the kernel chose it. */
+static int listen_stream(struct datagram_socket *s, struct sockaddr_storage *sa)
 {
-    int r = uv_tcp_bind(&s->tcp, sa, 0);
+    int r;
+
+    ((struct sockaddr_in *)sa)->sin_port = htons(datagram_port(s)); /* IPv6 has it there too */
+    r = uv_tcp_bind(&s->tcp, (struct sockaddr *)sa, 0);
 
     return r < 0 ? r : uv_listen((uv_stream_t *)&s->tcp, BACKLOG, on_connection);
 }
@@ -201,7 +205,7 @@ int datagram_open(struct loop *l, const char *address, uint16_t port, bool strea
         s->holds++;
         s->env = conn_env_new(l);
         (void)uv_tcp_init(loop_uv(l), &s->tcp);
-        r = listen_stream(s, (struct sockaddr *)&sa);
+        r = listen_stream(s, &sa);
     }
     if (r < 0) {
         (void)datagram_close(s);
@@ -210,6 +214,15 @@ int datagram_open(struct loop *l, const char *address, uint16_t port, bool strea
     }
     *ret_s = s;
     return 0;
+}
+
+uint16_t datagram_port(const struct datagram_socket *s)
+{
+    struct sockaddr_storage sa = {0};
+    int len = sizeof(sa);
+
+    (void)uv_udp_getsockname(&s->udp, (struct sockaddr *)&sa, &len); /* 0 if it is not bound */
+    return ntohs(((struct sockaddr_in *)&sa)->sin_port);
 }
 
 static void on_sent(uv_udp_send_t *req, int status)

@@ -1,5 +1,5 @@
-/* datagram.h - UDP sockets, and TCP connections that carry messages behind a 2-byte length (DNS, RFC 1035
- * 4.2.2) as if they were datagrams. Layer: net. Threads: the loop's. */
+/* datagram.h - UDP sockets, and TCP connections that carry messages behind a 2-byte length
+ * (DNS, RFC 1035 4.2.2) as if they were datagrams. Layer: net. Threads: the loop's. */
 #pragma once
 #include "base/loop.h"
 #include "base/str.h"
@@ -18,6 +18,8 @@ typedef void (*datagram_fn)(void *arg, const struct datagram_peer *from, struct 
 MUST_USE int datagram_open(struct loop *l, const char *address, uint16_t port, bool streams,
                            datagram_fn on_message, void *arg, struct datagram_socket **ret_s,
                            struct err *err);
+/** The port that @s is bound to, for UDP and TCP alike. */
+uint16_t datagram_port(const struct datagram_socket *s);
 /** Sends @message (copied) back to @peer; what cannot be sent is dropped, as UDP does. */
 void datagram_send(struct datagram_socket *s, const struct datagram_peer *peer, struct str message);
 /** Fills @ret_peer from an address and port. ERR_BAD_REQUEST. */
