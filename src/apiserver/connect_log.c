@@ -43,7 +43,8 @@ static long on_read(void *arg, char *p, size_t cap)
     struct log_stream *s = arg;
     size_t n = MIN(cap, s->buf.len - s->read);
 
-    memcpy(p, s->buf.p + s->read, n);
+    if (n > 0) /* an empty buffer has no bytes to point at */
+        memcpy(p, s->buf.p + s->read, n);
     s->read += n;
     if (s->read == s->buf.len) {
         buf_reset(&s->buf);
