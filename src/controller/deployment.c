@@ -301,6 +301,18 @@ static bool refresh_new_set(struct dep *dep, struct plan *plan)
     return true;
 }
 
+/* True when the new set has all pods that are wanted, and they are available: the old ones need none. */
+static bool saturated(const struct dep *dep)
+{
+    const struct dep_set *s = dep->new_set;
+    int64_t desired;
+
+    return s && s->replicas == dep->replicas &&
+           s->set->status.available_replicas == dep->replicas &&
+           str_to_i64(string_map_get(&s->set->metadata.annotations, STR(ANN_DESIRED)), &desired) &&
+           desired == dep->replicas;
+}
+
 static void plan_scale_event(struct dep *dep, struct plan *plan)
 {
     struct dep_set **active = arena_calloc(dep->v->arena, dep->n + 1, sizeof(*active));
@@ -309,6 +321,11 @@ static void plan_scale_event(struct dep *dep, struct plan *plan)
     for (size_t i = 0; i < dep->n; i++) {
         if (dep->sets[i].replicas > 0)
             active[n++] = &dep->sets[i];
+    }
+    if (n > 1 && saturated(dep)) {
+        for (size_t i = 0; i < n; i++)
+            plan_scale(dep, active[i], active[i] == dep->new_set ? dep->replicas : 0, plan);
+        return;
     }
     if (n <= 1) {
         struct dep_set *only = n == 1 ? active[0] : dep->new_set;
@@ -487,7 +504,7 @@ static int plan_deployment(const struct view *v, struct str key, struct plan *pl
     rolling_bounds(dep.d, dep.replicas, &dep.max_surge, &dep.max_unavailable);
     collect(&dep, plan);
     plan_deployment_status(&dep, plan);
-    if (dep.d->metadata.deletion_timestamp.set)
+    if (dep.d->metadata.deletion_timestamp.set || dep.collided)
         return 0;
     if (dep.d->spec.paused || scaling_event(&dep)) {
         plan_scale_event(&dep, plan);

@@ -25,6 +25,7 @@ struct dep { /* a Deployment and what belongs to it */
     size_t n;
     struct dep_set *new_set; /* NULL: none has the present template */
     int32_t replicas, max_surge, max_unavailable;
+    bool collided; /* the name of the new set was taken: the hash turns with the status */
 };
 
 /** True if the templates are equal but for the label pod-template-hash. */

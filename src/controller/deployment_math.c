@@ -114,7 +114,9 @@ static int32_t share_change(const struct dep *dep, const struct dep_set *s, int3
     if (s->replicas == 0 || left == 0)
         return 0;
     if (!annotation_int(s, STR(ANN_MAX), &max_before) || max_before == 0)
-        max_before = allowed;
+        max_before = dep->d->status.replicas;
+    if (max_before == 0)
+        return 0;
     share = (int32_t)(((int64_t)s->replicas * allowed * 2 + max_before) / ((int64_t)max_before * 2));
     share -= s->replicas;
     return left > 0 ? MAX(0, MIN(share, left)) : MIN(0, MAX(share, left));

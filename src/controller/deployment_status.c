@@ -221,6 +221,7 @@ void plan_deployment_status(struct dep *dep, struct plan *plan)
 
         *count = (d->status.collision_count ? *d->status.collision_count : 0) + 1;
         d->status.collision_count = count;
+        dep->collided = true;
     }
     if (!typed_equal(&type_apps_deployment_status, &d->status, &dep->d->status))
         plan_add(plan, &op);

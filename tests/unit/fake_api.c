@@ -257,7 +257,10 @@ static void *patched(const struct object *old, const char *patch_type, struct st
                 : patch_merge(a, &d, &patch, err);
     if (r == 0)
         r = typed_from_doc(old->res->type, &d, a, obj, err);
-    return r == 0 ? obj : NULL;
+    if (r < 0)
+        return NULL;
+    typed_default(old->res->type, obj, a);
+    return obj;
 }
 
 static int patch_object(struct fake *f, struct transport_call *call, struct object *old,
