@@ -163,10 +163,23 @@ static int limit(const struct cgroups *cg, const char *path, const struct pod_re
     return r;
 }
 
+static int make_classes(const struct cgroups *cg, struct err *err)
+{
+    struct pod_resources best_effort = {0};
+    int r = make(cg, "/kubepods", false, err);
+
+    if (r == 0)
+        r = make(cg, "/kubepods/burstable", false, err);
+    if (r == 0)
+        r = make(cg, "/kubepods/besteffort", false, err);
+    if (r == 0)
+        r = limit(cg, "/kubepods/besteffort", &best_effort, err);
+    return r;
+}
+
 int cgroups_start(struct kubelet *kl, struct err *err)
 {
     struct cgroups *cg = xnew(struct cgroups);
-    struct pod_resources best_effort = {0};
     int r = 0;
 
     find_hierarchies(cg);
@@ -175,13 +188,7 @@ int cgroups_start(struct kubelet *kl, struct err *err)
     if (cg->n_roots == 0)
         r = err_new(err, ERR_IO, "no cgroup hierarchy is mounted under " CGROUP_ROOT);
     if (r == 0)
-        r = make(cg, "/kubepods", false, err);
-    if (r == 0)
-        r = make(cg, "/kubepods/burstable", false, err);
-    if (r == 0)
-        r = make(cg, "/kubepods/besteffort", false, err);
-    if (r == 0)
-        r = limit(cg, "/kubepods/besteffort", &best_effort, err);
+        r = make_classes(cg, err);
     if (r < 0) {
         arena_deinit(&cg->arena);
         free(cg);
@@ -269,6 +276,8 @@ static void ensure(void *arg)
     if (j->code < 0)
         return;
     j->code = make(&j->cg, j->path, true, &j->err);
+    if (j->code < 0 && make_classes(&j->cg, &j->err) == 0) /* someone tidied them away */
+        j->code = make(&j->cg, j->path, true, &j->err);
     if (j->code == 0)
         j->code = limit(&j->cg, j->path, &j->res, &j->err);
     if (j->code == 0)
