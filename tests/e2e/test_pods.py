@@ -146,8 +146,8 @@ def test_init_containers_run_in_order_before_the_main_one(cluster, ns):
 
 def test_out_of_memory_is_told(cluster, ns):
     cluster.core.create_namespaced_pod(ns, pod(
-        "m", "dd if=/dev/zero of=/dev/shm/x bs=1M count=60; x=$(dd if=/dev/zero bs=1M count=60 | "
-        "tr '\\0' x); echo alive", {"resources": {"limits": {"memory": "16Mi"}}},
+        "m", "exec dd if=/dev/zero of=/dev/null bs=64M count=1",
+        {"resources": {"limits": {"memory": "16Mi"}}},
         restartPolicy="Never"))
     t = terminated(cluster, ns, "m")
     assert (t.exit_code, t.reason) == (137, "OOMKilled")
