@@ -27,16 +27,25 @@ struct start { /* a start under way; holds a reference to the pod */
     struct err mkdir_err;
 };
 
+static void start_free(void *arg)
+{
+    struct start *s = arg;
+    struct kpod *kp = s->kc->pod;
+
+    object_unref(s->object);
+    arena_deinit(&s->arena);
+    free(s);
+    kpod_unref(kp);
+}
+
+/* The memory goes a little later: whoever called back may still look at it. */
 static void start_end(struct start *s)
 {
     struct kpod *kp = s->kc->pod;
 
     s->kc->op = KC_IDLE;
-    object_unref(s->object);
-    arena_deinit(&s->arena);
-    free(s);
     kpod_kick(kp);
-    kpod_unref(kp);
+    loop_post(kp->kl->loop, start_free, s);
 }
 
 /* The start failed: @reason is shown, and another try comes later. */

@@ -240,7 +240,7 @@ struct container_config_result {
 typedef void (*container_config_done)(void *arg, const struct container_config_result *r);
 /** Makes everything of @kc's configuration but metadata, image, labels, annotations and log_path,
  *  which the caller sets: command, environment, mounts, resources, security. @a lives, and @kc
- *  keeps its spec's object, until @done. */
+ *  keeps its spec's object, until @done has returned. */
 void container_config_make(struct kcontainer *kc, struct arena *a, container_config_done done,
                            void *arg);
 
