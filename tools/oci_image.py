@@ -3,7 +3,7 @@
 """Makes a small OCI image of one layer, as a tar that `ctr images import` takes.
 
     oci_image.py --name NAME --entrypoint CMD[,ARG...] [--output FILE.tar | --c-array FILE.c SYMBOL]
-                 [--link PATH=TARGET] PATH=FILE...
+                 [--link PATH=TARGET] [--folder PATH] PATH=FILE...
 
 The same input gives the same bytes: times are zero, names are sorted.
 """
@@ -28,18 +28,20 @@ def add(tar, name, data, mode=0o644, kind=tarfile.REGTYPE, link=""):
     tar.addfile(info, io.BytesIO(data))
 
 
-def make_layer(files, links):
+def make_layer(files, links, empty):
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         folders = set()
-        for path in sorted(list(files) + list(links)):
-            parent = os.path.dirname(path.strip("/"))
+        for path in sorted(list(files) + list(links) + [e.rstrip("/") + "/" for e in empty]):
+            parent = os.path.dirname(path.lstrip("/"))
             parts = parent.split("/") if parent else []
             for i in range(len(parts)):
                 folder = "/".join(parts[:i + 1])
                 if folder not in folders:
                     folders.add(folder)
                     add(tar, folder, b"", 0o1777 if folder == "tmp" else 0o755, tarfile.DIRTYPE)
+            if path.endswith("/"):
+                continue
             name = path.strip("/")
             if path in links:
                 add(tar, name, b"", 0o777, tarfile.SYMTYPE, links[path])
@@ -49,8 +51,8 @@ def make_layer(files, links):
     return out.getvalue()
 
 
-def make_image(name, entrypoint, files, links):
-    layer = make_layer(files, links)
+def make_image(name, entrypoint, files, links, empty):
+    layer = make_layer(files, links, empty)
     config = json.dumps({
         "architecture": ARCH, "os": "linux",
         "config": {"Entrypoint": entrypoint, "Env": ["PATH=/bin:/usr/bin:/sbin:/usr/sbin"]},
@@ -98,11 +100,12 @@ def main():
     ap.add_argument("--output")
     ap.add_argument("--c-array", nargs=2)
     ap.add_argument("--link", action="append", default=[])
+    ap.add_argument("--folder", action="append", default=[])
     ap.add_argument("files", nargs="*")
     o = ap.parse_args()
     image = make_image(o.name, [w for w in o.entrypoint.split(",") if w],
                        dict(w.split("=", 1) for w in o.files),
-                       dict(w.split("=", 1) for w in o.link))
+                       dict(w.split("=", 1) for w in o.link), o.folder)
     if o.output:
         with open(o.output, "wb") as f:
             f.write(image)

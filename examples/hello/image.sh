@@ -16,6 +16,6 @@ for tool in sh httpd wget nslookup nc sleep cat echo ls kill ps env id hostname 
 	busybox --list | grep -qx "$tool" && links="$links --link /bin/$tool=busybox"
 done
 # shellcheck disable=SC2086
-python3 "$here/../../tools/oci_image.py" --name skiff.local/hello:1 --output "$out" $links \
+python3 "$here/../../tools/oci_image.py" --name skiff.local/hello:1 --output "$out" $links --folder /tmp \
 	/bin/busybox="$(command -v busybox)" /www/index.html="$work/index.html" \
 	/www/cgi-bin/name="$work/name"
