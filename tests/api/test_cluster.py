@@ -147,6 +147,31 @@ def test_accounts_tokens_and_rbac(server, namespace):
                core.read_namespaced_service_account("default", namespace) is not None)
 
 
+def test_what_is_computed_is_empty_not_a_crash(server):
+    for path in ("/api/v1/componentstatuses", "/apis/metrics.k8s.io/v1beta1/nodes",
+                 "/apis/metrics.k8s.io/v1beta1/pods"):
+        r = server.call("GET", path)
+        assert r.status_code == 200 and r.json()["items"] == []
+        assert server.call("GET", path + "?limit=5").status_code == 200
+    assert server.call("GET", "/api/v1/componentstatuses/x").status_code == 404
+
+
+def test_every_resource_can_be_listed_and_watched(server):
+    for path in ["/api/v1"] + ["/apis/" + g["preferredVersion"]["groupVersion"]
+                               for g in server.call("GET", "/apis").json()["groups"]]:
+        for r in server.call("GET", path).json()["resources"]:
+            url = "%s/%s" % (path, r["name"])
+            if "list" in r["verbs"]:
+                assert server.call("GET", url).status_code == 200, url
+                table = server.call("GET", url, headers={
+                    "Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"})
+                assert table.json()["kind"] == "Table", url
+            if "watch" in r["verbs"]:
+                w = server.call("GET", url + "?watch=1&timeoutSeconds=1", stream=True)
+                assert w.status_code == 200, url
+                w.close()
+
+
 def test_discovery_in_both_forms(server):
     groups = server.call("GET", "/apis").json()["groups"]
     names = [g["name"] for g in groups]
