@@ -12,7 +12,8 @@ struct leader {
     struct timer timer;
     struct object *seen;     /* the Lease as last read */
     uint64_t seen_ms;        /* when it last changed */
-    uint64_t renewed_ms;     /* when we last wrote it */
+    uint64_t began_ms;       /* when the last write of the Lease was sent */
+    struct timer deadline;   /* ends our leadership unless we renew it in time, whatever calls do */
     bool leading, busy, freed;
 };
 
@@ -42,15 +43,11 @@ static void set_leading(struct leader *l, bool leading)
 /* The turn is over: try again, or notice that the Lease has been lost. */
 static void end_turn(struct leader *l)
 {
-    uint64_t now = loop_now_ms(client_loop(l->client));
-
     l->busy = false;
     if (l->freed) {
         release(l);
         return;
     }
-    if (l->leading && now - l->renewed_ms > l->opts.renew_ms)
-        set_leading(l, false);
     timer_start(&l->timer, l->opts.retry_ms, 0);
 }
 
@@ -72,15 +69,33 @@ static bool ours(const struct leader *l)
            str_eqz(*lease->spec.holder_identity, l->opts.identity);
 }
 
+/* The Lease is ours, from the moment at which the write was sent. */
+static void renewed(struct leader *l)
+{
+    uint64_t took_ms = loop_now_ms(client_loop(l->client)) - l->began_ms;
+
+    if (l->freed)
+        return;
+    if (took_ms >= l->opts.renew_ms) {
+        set_leading(l, false); /* too late: another may have taken it as abandoned */
+        return;
+    }
+    timer_start(&l->deadline, l->opts.renew_ms - took_ms, 0);
+    set_leading(l, true);
+}
+
+static void on_deadline(struct timer *t)
+{
+    set_leading(container_of(t, struct leader, deadline), false);
+}
+
 static void on_written(void *arg, const struct client_result *r)
 {
     struct leader *l = arg;
 
     if (r->code == 0) {
         saw(l, r->object);
-        l->renewed_ms = loop_now_ms(client_loop(l->client));
-        if (!l->freed)
-            set_leading(l, true);
+        renewed(l);
     } else if (r->code == ERR_CONFLICT || r->code == ERR_EXISTS) {
         if (!l->freed)
             set_leading(l, false);
@@ -112,6 +127,7 @@ static void write_lease(struct leader *l, bool create)
     lease.spec.lease_duration_seconds = &seconds;
     lease.spec.lease_transitions = &transitions;
     lease.spec.renew_time = now;
+    l->began_ms = loop_now_ms(client_loop(l->client));
     if (create)
         client_create(l->client, &res_coordination_leases, str_from(l->opts.ns), STR_NULL, NULL,
                       &lease, NULL, on_written, l);
@@ -171,6 +187,7 @@ struct leader *leader_new(struct client *c, const struct leader_opts *opts)
     if (l->opts.retry_ms == 0)
         l->opts.retry_ms = 2000;
     timer_init(&l->timer, client_loop(c), on_timer);
+    timer_init(&l->deadline, client_loop(c), on_deadline);
     timer_start(&l->timer, 0, 0);
     return l;
 }
@@ -187,6 +204,7 @@ struct leader *leader_free(struct leader *l)
     if (!l)
         return NULL;
     timer_stop(&l->timer);
+    timer_stop(&l->deadline);
     if (l->leading && ours(l)) {
         struct coordination_lease lease = *OBJECT_AS(coordination_lease, l->seen);
         struct str nobody = STR("");

@@ -40,7 +40,7 @@ struct fake {
     struct fake_watch *watches;
     VEC(struct fault) faults;
     VEC(char *) log;
-    bool held;
+    bool held, stalled;
     char text[2048];
 };
 struct fake_client {
@@ -417,6 +417,10 @@ static void on_call(struct timer *t)
     size_t n;
     auto_arena a = {0};
 
+    if (f->stalled && !p->canceled) {
+        timer_start(&p->timer, 10, 0);
+        return;
+    }
     note(f, call);
     r.code = p->canceled ? err_new(&err, ERR_CANCELED, "canceled")
                          : perform(f, call, &r, &o, &err);
@@ -651,6 +655,11 @@ void fake_end_watches(struct fake *f, int code)
         w->end_code = code;
         timer_start(&w->timer, delay_ms(f, 5), 0);
     }
+}
+
+void fake_stall(struct fake *f, bool stalled)
+{
+    f->stalled = stalled;
 }
 
 void fake_hold_watches(struct fake *f, bool held)

@@ -31,13 +31,16 @@ void fake_fail(struct fake *f, enum verb verb, const struct resource *res, unsig
                const char *msg);
 /** Ends all watches with @code (0: the server closed them). */
 void fake_end_watches(struct fake *f, int code);
+/** While @stalled, calls are not answered. */
+void fake_stall(struct fake *f, bool stalled);
 /** While @held, watches deliver nothing. */
 void fake_hold_watches(struct fake *f, bool held);
 /** How many events with @reason were recorded (their counts summed). */
 unsigned fake_events(struct fake *f, const char *reason);
 /** The message of the last recorded event with @reason, "" if none; until the next write. */
 const char *fake_event_text(struct fake *f, const char *reason);
-/** How many calls began with @text, "create pods", "patch pods/status default/a"; events are not logged. */
+/** How many calls began with @text, "create pods", "patch pods/status default/a"; those about events are
+ *  not logged. */
 unsigned fake_calls(struct fake *f, const char *text);
 void fake_forget_calls(struct fake *f); /** Empties the log of calls. */
 /** Prints the calls; for the search after a failure. */
