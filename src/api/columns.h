@@ -1,5 +1,5 @@
-/* columns.h - the texts that cells of tables are made of. Internal to api/. Results are views of the
- * object or lie in the table's arena. Layer: api. Threads: any; all are pure. */
+/* columns.h - the texts that cells of tables are made of. Internal to api/. Results are views of
+ * the object or lie in the table's arena. Layer: api. Threads: any; all are pure. */
 #pragma once
 #include "api/api.h"
 
@@ -28,8 +28,7 @@ struct str column_selector(const struct meta_label_selector *s, const char *none
 /** "k=v,k2=v2", or "<none>". */
 struct str column_labels(const struct string_map *m, const struct table_ctx *ctx);
 /** The strings of @v joined by @sep. */
-struct str column_join(const struct str *v, size_t n, const char *sep,
-                       const struct table_ctx *ctx);
+struct str column_join(const struct str *v, size_t n, const char *sep, const struct table_ctx *ctx);
 /** As column_join(), sorted and each once. */
 struct str column_join_set(const struct str *v, size_t n, const struct table_ctx *ctx);
 /** The names of the containers of a pod's spec. */

@@ -43,8 +43,7 @@ struct doc cell_service_external_ip(const void *obj, const struct table_ctx *ctx
         return cell_text(STR("<unknown>"));
     balancer = balancer_addresses(s, ctx);
     if (balancer.len && own.len)
-        return cell_text(
-            str_printf(ctx->arena, "%.*s,%.*s", STR_ARG(balancer), STR_ARG(own)));
+        return cell_text(str_printf(ctx->arena, "%.*s,%.*s", STR_ARG(balancer), STR_ARG(own)));
     return cell_text_or(balancer.len ? balancer : own, "<pending>");
 }
 
@@ -118,8 +117,8 @@ struct doc cell_node_status(const void *obj, const struct table_ctx *ctx)
         if (str_eqz(n->status.conditions.v[i].type, "Ready"))
             word = str_eqz(n->status.conditions.v[i].status, "True") ? "Ready" : "NotReady";
     }
-    return cell_text(str_printf(ctx->arena, "%s%s", word,
-                                n->spec.unschedulable ? ",SchedulingDisabled" : ""));
+    return cell_text(
+        str_printf(ctx->arena, "%s%s", word, n->spec.unschedulable ? ",SchedulingDisabled" : ""));
 }
 
 struct doc cell_node_roles(const void *obj, const struct table_ctx *ctx)
@@ -174,15 +173,15 @@ struct doc cell_node_kernel(const void *obj, const struct table_ctx *ctx)
 
     if (!info->architecture.len)
         return cell_text(kernel);
-    return cell_text(str_printf(ctx->arena, "%.*s (%.*s)", STR_ARG(kernel),
-                                STR_ARG(info->architecture)));
+    return cell_text(
+        str_printf(ctx->arena, "%.*s (%.*s)", STR_ARG(kernel), STR_ARG(info->architecture)));
 }
 
 struct doc cell_node_runtime(const void *obj, const struct table_ctx *ctx)
 {
     (void)ctx;
-    return cell_text_or(
-        ((const struct core_node *)obj)->status.node_info.container_runtime_version, "<unknown>");
+    return cell_text_or(((const struct core_node *)obj)->status.node_info.container_runtime_version,
+                        "<unknown>");
 }
 
 /* ---- Event ---- */
@@ -241,13 +240,13 @@ struct doc cell_event_count(const void *obj, const struct table_ctx *ctx)
 }
 
 /* Events of the newer group show the same, by way of the stored form. */
-#define EVENTS_CELL(what)                                                                \
-    struct doc cell_events_event_##what(const void *obj, const struct table_ctx *ctx)    \
-    {                                                                                    \
-        struct core_event *e = arena_new(ctx->arena, struct core_event);                 \
-                                                                                         \
-        events_event_to_core(obj, e, ctx->arena);                                        \
-        return cell_event_##what(e, ctx);                                                \
+#define EVENTS_CELL(what)                                                                          \
+    struct doc cell_events_event_##what(const void *obj, const struct table_ctx *ctx)              \
+    {                                                                                              \
+        struct core_event *e = arena_new(ctx->arena, struct core_event);                           \
+                                                                                                   \
+        events_event_to_core(obj, e, ctx->arena);                                                  \
+        return cell_event_##what(e, ctx);                                                          \
     }
 EVENTS_CELL(first_seen)
 EVENTS_CELL(last_seen)
@@ -374,8 +373,7 @@ struct doc cell_pv_claim(const void *obj, const struct table_ctx *ctx)
 
     if (!r)
         return cell_text(STR(""));
-    return cell_text(
-        str_printf(ctx->arena, "%.*s/%.*s", STR_ARG(r->namespace), STR_ARG(r->name)));
+    return cell_text(str_printf(ctx->arena, "%.*s/%.*s", STR_ARG(r->namespace), STR_ARG(r->name)));
 }
 
 struct doc cell_pv_class(const void *obj, const struct table_ctx *ctx)

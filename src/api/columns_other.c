@@ -108,8 +108,7 @@ struct doc cell_ingressclass_parameters(const void *obj, const struct table_ctx 
     if (!p)
         return cell_text(STR("<none>"));
     if (!p->api_group)
-        return cell_text(
-            str_printf(ctx->arena, "%.*s/%.*s", STR_ARG(p->kind), STR_ARG(p->name)));
+        return cell_text(str_printf(ctx->arena, "%.*s/%.*s", STR_ARG(p->kind), STR_ARG(p->name)));
     return cell_text(str_printf(ctx->arena, "%.*s.%.*s/%.*s", STR_ARG(p->kind),
                                 STR_ARG(*p->api_group), STR_ARG(p->name)));
 }
@@ -136,8 +135,7 @@ struct doc cell_ipaddress_parent(const void *obj, const struct table_ctx *ctx)
 
     if (!r)
         return cell_text(STR("<none>"));
-    buf_printf(&b, "%.*s%s%.*s/", STR_ARG(r->resource), r->group.len ? "." : "",
-               STR_ARG(r->group));
+    buf_printf(&b, "%.*s%s%.*s/", STR_ARG(r->resource), r->group.len ? "." : "", STR_ARG(r->group));
     if (r->namespace.len)
         buf_printf(&b, "%.*s/", STR_ARG(r->namespace));
     buf_str(&b, r->name);
@@ -192,8 +190,7 @@ struct doc cell_endpointslice_endpoints(const void *obj, const struct table_ctx 
 
 static struct doc role_ref(const struct rbac_role_ref *r, const struct table_ctx *ctx)
 {
-    return cell_text(
-        str_printf(ctx->arena, "%.*s/%.*s", STR_ARG(r->kind), STR_ARG(r->name)));
+    return cell_text(str_printf(ctx->arena, "%.*s/%.*s", STR_ARG(r->kind), STR_ARG(r->name)));
 }
 
 static struct doc subjects(const struct rbac_subject *v, size_t n, const char *kind,
@@ -213,28 +210,28 @@ static struct doc subjects(const struct rbac_subject *v, size_t n, const char *k
     return cell_buf(&b, ctx);
 }
 
-#define BINDING_CELLS(word, T)                                                            \
-    struct doc cell_##word##_role(const void *obj, const struct table_ctx *ctx)           \
-    {                                                                                     \
-        return role_ref(&((const struct T *)obj)->role_ref, ctx);                         \
-    }                                                                                     \
-    struct doc cell_##word##_users(const void *obj, const struct table_ctx *ctx)          \
-    {                                                                                     \
-        const struct T *x = obj;                                                          \
-                                                                                          \
-        return subjects(x->subjects.v, x->subjects.n, "User", ctx);                       \
-    }                                                                                     \
-    struct doc cell_##word##_groups(const void *obj, const struct table_ctx *ctx)         \
-    {                                                                                     \
-        const struct T *x = obj;                                                          \
-                                                                                          \
-        return subjects(x->subjects.v, x->subjects.n, "Group", ctx);                      \
-    }                                                                                     \
-    struct doc cell_##word##_accounts(const void *obj, const struct table_ctx *ctx)       \
-    {                                                                                     \
-        const struct T *x = obj;                                                          \
-                                                                                          \
-        return subjects(x->subjects.v, x->subjects.n, "ServiceAccount", ctx);             \
+#define BINDING_CELLS(word, T)                                                                     \
+    struct doc cell_##word##_role(const void *obj, const struct table_ctx *ctx)                    \
+    {                                                                                              \
+        return role_ref(&((const struct T *)obj)->role_ref, ctx);                                  \
+    }                                                                                              \
+    struct doc cell_##word##_users(const void *obj, const struct table_ctx *ctx)                   \
+    {                                                                                              \
+        const struct T *x = obj;                                                                   \
+                                                                                                   \
+        return subjects(x->subjects.v, x->subjects.n, "User", ctx);                                \
+    }                                                                                              \
+    struct doc cell_##word##_groups(const void *obj, const struct table_ctx *ctx)                  \
+    {                                                                                              \
+        const struct T *x = obj;                                                                   \
+                                                                                                   \
+        return subjects(x->subjects.v, x->subjects.n, "Group", ctx);                               \
+    }                                                                                              \
+    struct doc cell_##word##_accounts(const void *obj, const struct table_ctx *ctx)                \
+    {                                                                                              \
+        const struct T *x = obj;                                                                   \
+                                                                                                   \
+        return subjects(x->subjects.v, x->subjects.n, "ServiceAccount", ctx);                      \
     }
 BINDING_CELLS(rolebinding, rbac_role_binding)
 BINDING_CELLS(clusterrolebinding, rbac_cluster_role_binding)
@@ -270,7 +267,9 @@ struct doc cell_csr_condition(const void *obj, const struct table_ctx *ctx)
         failed = failed || str_eqz(type, "Failed");
     }
     return cell_text(str_printf(ctx->arena, "%s%s%s",
-                                denied ? "Denied" : approved ? "Approved" : "Pending",
+                                denied     ? "Denied"
+                                : approved ? "Approved"
+                                           : "Pending",
                                 failed ? ",Failed" : "",
                                 c->status.certificate.len ? ",Issued" : ""));
 }
@@ -341,11 +340,11 @@ struct doc cell_csidriver_modes(const void *obj, const struct table_ctx *ctx)
 
 /* ---- admissionregistration ---- */
 
-#define WEBHOOKS_CELL(word, T)                                                          \
-    struct doc cell_##word##_webhooks(const void *obj, const struct table_ctx *ctx)     \
-    {                                                                                   \
-        (void)ctx;                                                                      \
-        return length(((const struct T *)obj)->webhooks.n);                             \
+#define WEBHOOKS_CELL(word, T)                                                                     \
+    struct doc cell_##word##_webhooks(const void *obj, const struct table_ctx *ctx)                \
+    {                                                                                              \
+        (void)ctx;                                                                                 \
+        return length(((const struct T *)obj)->webhooks.n);                                        \
     }
 WEBHOOKS_CELL(mutating, admissionregistration_mutating_webhook_configuration)
 WEBHOOKS_CELL(validating, admissionregistration_validating_webhook_configuration)
@@ -507,8 +506,7 @@ struct doc cell_apiservice_service(const void *obj, const struct table_ctx *ctx)
 
     if (!s)
         return cell_text(STR("Local"));
-    return cell_text(
-        str_printf(ctx->arena, "%.*s/%.*s", STR_ARG(s->namespace), STR_ARG(s->name)));
+    return cell_text(str_printf(ctx->arena, "%.*s/%.*s", STR_ARG(s->namespace), STR_ARG(s->name)));
 }
 
 struct doc cell_apiservice_available(const void *obj, const struct table_ctx *ctx)

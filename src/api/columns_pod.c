@@ -112,8 +112,7 @@ static struct summary summarize(const struct core_pod *pod, const struct table_c
 {
     const struct core_pod_condition *scheduled = pod_condition(pod, "PodScheduled");
     struct str phase = pod->status.phase, reason = pod->status.reason;
-    struct summary s = {.status = reason.len ? reason : phase,
-                        .n_total = pod->spec.containers.n};
+    struct summary s = {.status = reason.len ? reason : phase, .n_total = pod->spec.containers.n};
 
     if (scheduled && str_eqz(scheduled->reason, "SchedulingGated"))
         s.status = scheduled->reason;
@@ -151,8 +150,8 @@ struct doc cell_pod_restarts(const void *obj, const struct table_ctx *ctx)
     if (s.n_restarts > 0 && s.last_restart.set) {
         struct str age = column_age(s.last_restart, ctx);
 
-        return cell_text(str_printf(ctx->arena, "%lld (%.*s ago)", (long long)s.n_restarts,
-                                    STR_ARG(age)));
+        return cell_text(
+            str_printf(ctx->arena, "%lld (%.*s ago)", (long long)s.n_restarts, STR_ARG(age)));
     }
     return cell_text(str_printf(ctx->arena, "%lld", (long long)s.n_restarts));
 }

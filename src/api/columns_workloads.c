@@ -3,31 +3,32 @@
 #include "api/columns.h"
 
 /* The cells that every kind with a pod template has. */
-#define TEMPLATE_CELLS(kind, T, spec)                                                \
-    struct doc cell_##kind##_containers(const void *obj, const struct table_ctx *ctx) \
-    {                                                                                \
-        const struct T *x = obj;                                                     \
-                                                                                     \
-        return cell_text(column_containers(spec, ctx));                              \
-    }                                                                                \
-    struct doc cell_##kind##_images(const void *obj, const struct table_ctx *ctx)    \
-    {                                                                                \
-        const struct T *x = obj;                                                     \
-                                                                                     \
-        return cell_text(column_images(spec, ctx));                                  \
+#define TEMPLATE_CELLS(kind, T, spec)                                                              \
+    struct doc cell_##kind##_containers(const void *obj, const struct table_ctx *ctx)              \
+    {                                                                                              \
+        const struct T *x = obj;                                                                   \
+                                                                                                   \
+        return cell_text(column_containers(spec, ctx));                                            \
+    }                                                                                              \
+    struct doc cell_##kind##_images(const void *obj, const struct table_ctx *ctx)                  \
+    {                                                                                              \
+        const struct T *x = obj;                                                                   \
+                                                                                                   \
+        return cell_text(column_images(spec, ctx));                                                \
     }
-#define SELECTOR_CELL(kind, T, selector, none, bad)                                \
-    struct doc cell_##kind##_selector(const void *obj, const struct table_ctx *ctx) \
-    {                                                                              \
-        const struct T *x = obj;                                                   \
-                                                                                   \
-        return cell_text(column_selector(selector, none, bad, ctx));               \
+#define SELECTOR_CELL(kind, T, selector, none, bad)                                                \
+    struct doc cell_##kind##_selector(const void *obj, const struct table_ctx *ctx)                \
+    {                                                                                              \
+        const struct T *x = obj;                                                                   \
+                                                                                                   \
+        return cell_text(column_selector(selector, none, bad, ctx));                               \
     }
 
 static const struct core_pod_spec no_spec;
 
 TEMPLATE_CELLS(podtemplate, core_pod_template, &x->template.spec)
-TEMPLATE_CELLS(rc, core_replication_controller, x->spec.template ? &x->spec.template->spec : &no_spec)
+TEMPLATE_CELLS(rc, core_replication_controller,
+               x->spec.template ? &x->spec.template->spec : &no_spec)
 TEMPLATE_CELLS(replicaset, apps_replica_set, &x->spec.template.spec)
 TEMPLATE_CELLS(daemonset, apps_daemon_set, &x->spec.template.spec)
 TEMPLATE_CELLS(statefulset, apps_stateful_set, &x->spec.template.spec)
@@ -49,8 +50,8 @@ struct doc cell_podtemplate_labels(const void *obj, const struct table_ctx *ctx)
 
 struct doc cell_rc_selector(const void *obj, const struct table_ctx *ctx)
 {
-    return cell_text(column_labels(&((const struct core_replication_controller *)obj)->spec.selector,
-                                   ctx));
+    return cell_text(
+        column_labels(&((const struct core_replication_controller *)obj)->spec.selector, ctx));
 }
 
 static struct doc ready_of(int32_t ready, const int32_t *wanted, const struct table_ctx *ctx)
@@ -155,8 +156,7 @@ struct doc cell_job_completions(const void *obj, const struct table_ctx *ctx)
         return cell_text(
             str_printf(ctx->arena, "%d/%d", j->status.succeeded, *j->spec.completions));
     if (parallelism > 1)
-        return cell_text(
-            str_printf(ctx->arena, "%d/1 of %d", j->status.succeeded, parallelism));
+        return cell_text(str_printf(ctx->arena, "%d/1 of %d", j->status.succeeded, parallelism));
     return cell_text(str_printf(ctx->arena, "%d/1", j->status.succeeded));
 }
 
@@ -261,9 +261,9 @@ static void write_metric(struct buf *b, const struct autoscaling_v2_metric_spec 
         write_utilization(b, m->resource->name, &m->resource->target,
                           now && now->resource ? &now->resource->current : NULL, ctx);
     else if (str_eqz(m->type, "ContainerResource") && m->container_resource)
-        write_utilization(
-            b, m->container_resource->name, &m->container_resource->target,
-            now && now->container_resource ? &now->container_resource->current : NULL, ctx);
+        write_utilization(b, m->container_resource->name, &m->container_resource->target,
+                          now && now->container_resource ? &now->container_resource->current : NULL,
+                          ctx);
     else
         buf_puts(b, "<unknown type>");
 }
@@ -273,8 +273,7 @@ struct doc cell_hpa_reference(const void *obj, const struct table_ctx *ctx)
     const struct autoscaling_v2_cross_version_object_reference *r =
         &((const hpa *)obj)->spec.scale_target_ref;
 
-    return cell_text(
-        str_printf(ctx->arena, "%.*s/%.*s", STR_ARG(r->kind), STR_ARG(r->name)));
+    return cell_text(str_printf(ctx->arena, "%.*s/%.*s", STR_ARG(r->kind), STR_ARG(r->name)));
 }
 
 struct doc cell_hpa_targets(const void *obj, const struct table_ctx *ctx)
@@ -316,13 +315,13 @@ struct doc cell_hpa_replicas(const void *obj, const struct table_ctx *ctx)
 }
 
 /* The older version shows the same, by way of the newer one. */
-#define HPA_V1_CELL(what)                                                            \
-    struct doc cell_hpa_v1_##what(const void *obj, const struct table_ctx *ctx)      \
-    {                                                                                \
-        hpa *v2 = arena_new(ctx->arena, hpa);                                        \
-                                                                                     \
-        autoscaling_hpa_to_v2(obj, v2, ctx->arena);                                  \
-        return cell_hpa_##what(v2, ctx);                                             \
+#define HPA_V1_CELL(what)                                                                          \
+    struct doc cell_hpa_v1_##what(const void *obj, const struct table_ctx *ctx)                    \
+    {                                                                                              \
+        hpa *v2 = arena_new(ctx->arena, hpa);                                                      \
+                                                                                                   \
+        autoscaling_hpa_to_v2(obj, v2, ctx->arena);                                                \
+        return cell_hpa_##what(v2, ctx);                                                           \
     }
 HPA_V1_CELL(reference)
 HPA_V1_CELL(targets)

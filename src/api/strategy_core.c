@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* strategy_core.c - how the kinds of the core group, but pods, are made and changed. Layer: api. */
-#include "api/validate.h"
+#include "api/validate_core.h"
 #include "schema/typed.h"
 
 /* ---- Namespace ---- */
@@ -33,6 +33,8 @@ static void namespace_prepare_update(void *obj, const void *old, struct arena *a
 const struct strategy strategy_namespaces = {
     .prepare_create = namespace_prepare_create,
     .prepare_update = namespace_prepare_update,
+    .validate = validate_namespace,
+    .validate_status = validate_namespace_status,
     .name_format = "dns-label",
 };
 
@@ -131,6 +133,7 @@ static void secret_prepare_update(void *obj, const void *old, struct arena *a)
 const struct strategy strategy_secrets = {
     .prepare_create = secret_prepare_create,
     .prepare_update = secret_prepare_update,
+    .validate = validate_secret,
 };
 
 /* Of the secrets of an account only the names count. */
@@ -154,5 +157,20 @@ const struct strategy strategy_serviceaccounts = {
     .prepare_update = account_prepare_update,
 };
 
-const struct strategy strategy_services = {.name_format = "dns-label"};
-const struct strategy strategy_events = {.name_format = "path-segment"};
+const struct strategy strategy_services = {
+    .validate = validate_service,
+    .validate_status = validate_service_status,
+    .name_format = "dns-label",
+};
+const struct strategy strategy_events = {
+    .validate = validate_event,
+    .name_format = "path-segment",
+};
+const struct strategy strategy_configmaps = {.validate = validate_configmap};
+const struct strategy strategy_endpoints = {.validate = validate_endpoints};
+const struct strategy strategy_nodes = {
+    .validate = validate_node,
+    .validate_status = validate_node,
+};
+const struct strategy strategy_limitranges = {.validate = validate_limitrange};
+const struct strategy strategy_resourcequotas = {.validate = validate_quota};

@@ -27,7 +27,7 @@ static void add_requirement(struct meta_label_selector *s, struct str key, const
 
     s->match_expressions.v = arena_grow(a, s->match_expressions.v, n, n + 1, sizeof(*r));
     r = &s->match_expressions.v[n];
-    *r = (struct meta_label_selector_requirement){.key = key, .operator = str_from(op)};
+    *r = (struct meta_label_selector_requirement){.key = key, .operator= str_from(op)};
     r->values.v = arena_box(a, value);
     r->values.n = 1;
     s->match_expressions.n = n + 1;
@@ -64,18 +64,18 @@ static void add_affinity_keys(struct core_affinity *aff, const struct string_map
         add_term_keys(&with->required_during_scheduling_ignored_during_execution.v[i], labels, a);
     for (size_t i = 0; with && i < with->preferred_during_scheduling_ignored_during_execution.n;
          i++)
-        add_term_keys(&with->preferred_during_scheduling_ignored_during_execution.v[i]
-                           .pod_affinity_term,
-                      labels, a);
+        add_term_keys(
+            &with->preferred_during_scheduling_ignored_during_execution.v[i].pod_affinity_term,
+            labels, a);
     for (size_t i = 0;
          against && i < against->required_during_scheduling_ignored_during_execution.n; i++)
         add_term_keys(&against->required_during_scheduling_ignored_during_execution.v[i], labels,
                       a);
     for (size_t i = 0;
          against && i < against->preferred_during_scheduling_ignored_during_execution.n; i++)
-        add_term_keys(&against->preferred_during_scheduling_ignored_during_execution.v[i]
-                           .pod_affinity_term,
-                      labels, a);
+        add_term_keys(
+            &against->preferred_during_scheduling_ignored_during_execution.v[i].pod_affinity_term,
+            labels, a);
 }
 
 /* ---- pods ---- */
@@ -86,8 +86,8 @@ static void prepare_create(void *obj, struct arena *a)
     struct core_pod_condition *c;
 
     pod->metadata.generation = 1;
-    pod->status = (struct core_pod_status){.phase = STR("Pending"),
-                                           .qos_class = pod_qos_class(&pod->spec)};
+    pod->status =
+        (struct core_pod_status){.phase = STR("Pending"), .qos_class = pod_qos_class(&pod->spec)};
     if (pod->spec.scheduling_gates.n) {
         c = arena_new(a, struct core_pod_condition);
         c->type = STR("PodScheduled");

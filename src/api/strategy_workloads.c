@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* strategy_workloads.c - how the kinds of apps and batch are made and changed. Layer: api. */
-#include "api/validate.h"
+#include "api/validate_workloads.h"
 #include "schema/typed.h"
 
 /* ---- apps ---- */
@@ -34,9 +34,24 @@ static void daemonset_prepare_update(void *obj, const void *old, struct arena *a
 const struct strategy strategy_daemonsets = {
     .prepare_create = daemonset_prepare_create,
     .prepare_update = daemonset_prepare_update,
+    .validate = validate_daemonset,
+    .validate_status = validate_daemonset_status,
 };
 
-const struct strategy strategy_statefulsets = {.name_format = "dns-label"};
+const struct strategy strategy_statefulsets = {
+    .validate = validate_statefulset,
+    .validate_status = validate_statefulset_status,
+    .name_format = "dns-label",
+};
+const struct strategy strategy_replicasets = {
+    .validate = validate_replicaset,
+    .validate_status = validate_replicaset_status,
+};
+const struct strategy strategy_replicationcontrollers = {
+    .validate = validate_rc,
+    .validate_status = validate_rc_status,
+};
+const struct strategy strategy_controllerrevisions = {.validate = validate_controllerrevision};
 
 /* A status write does not change the labels. */
 static void deployment_prepare_status(void *obj, const void *old, struct arena *a)
@@ -49,6 +64,8 @@ static void deployment_prepare_status(void *obj, const void *old, struct arena *
 
 const struct strategy strategy_deployments = {
     .prepare_status = deployment_prepare_status,
+    .validate = validate_deployment,
+    .validate_status = validate_deployment_status,
 };
 
 /* ---- batch ---- */
@@ -82,4 +99,7 @@ static void job_prepare_create(void *obj, struct arena *a)
 
 const struct strategy strategy_jobs = {
     .prepare_create = job_prepare_create,
+    .validate = validate_job,
+    .validate_status = validate_job_status,
 };
+const struct strategy strategy_cronjobs = {.validate = validate_cronjob};

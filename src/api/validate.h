@@ -121,7 +121,8 @@ void check_pod_security(struct field_errors *errs, const struct path *at,
 
 /* validate_affinity.c */
 /** Affinity, tolerations and spreading of a pod at @at. */
-void check_affinity(struct field_errors *errs, const struct path *at, const struct core_affinity *a);
+void check_affinity(struct field_errors *errs, const struct path *at,
+                    const struct core_affinity *a);
 /** Tolerations. */
 void check_tolerations(struct field_errors *errs, const struct path *at,
                        const struct core_toleration *v, size_t n);

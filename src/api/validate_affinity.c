@@ -118,8 +118,7 @@ static void check_pod_term(struct field_errors *errs, const struct path *at,
         check_why(errs, AT(at, "namespace"), t->namespaces.v[i],
                   format_dns_label(t->namespaces.v[i]));
     check_label_keys(errs, AT(at, "matchLabelKeys"), &t->match_label_keys, t->label_selector);
-    check_label_keys(errs, AT(at, "mismatchLabelKeys"), &t->mismatch_label_keys,
-                     t->label_selector);
+    check_label_keys(errs, AT(at, "mismatchLabelKeys"), &t->mismatch_label_keys, t->label_selector);
     for (size_t i = 0; i < t->match_label_keys.n && i < FIELD_ERRORS_MAX; i++) {
         if (list_has(&t->mismatch_label_keys, t->match_label_keys.v[i]))
             check_why(errs, AT_INDEX(AT(at, "matchLabelKeys"), i), t->match_label_keys.v[i],

@@ -11,16 +11,34 @@ static const char *const message_policies[] = {"File", "FallbackToLogsOnError", 
 static const char *const restart_policies[] = {"Always", "Never", "OnFailure", NULL};
 static const char *const propagations[] = {"Bidirectional", "HostToContainer", "None", NULL};
 static const char *const recursions[] = {"Disabled", "Enabled", "IfPossible", NULL};
-static const char *const env_fields[] = {
-    "metadata.name",           "metadata.namespace", "metadata.uid",   "spec.nodeName",
-    "spec.serviceAccountName", "status.hostIP",      "status.hostIPs", "status.podIP",
-    "status.podIPs",           NULL};
+static const char *const env_fields[] = {"metadata.name",
+                                         "metadata.namespace",
+                                         "metadata.uid",
+                                         "spec.nodeName",
+                                         "spec.serviceAccountName",
+                                         "status.hostIP",
+                                         "status.hostIPs",
+                                         "status.podIP",
+                                         "status.podIPs",
+                                         NULL};
 /* What field references of pods can be read as at all. */
-static const char *const known_fields[] = {
-    "metadata.name",        "metadata.namespace", "metadata.uid",       "metadata.labels",
-    "metadata.annotations", "spec.nodeName",      "spec.schedulerName", "spec.restartPolicy",
-    "spec.serviceAccountName", "spec.hostNetwork", "status.phase",      "status.podIP",
-    "status.podIPs", "status.nominatedNodeName", "status.hostIP", "status.hostIPs", NULL};
+static const char *const known_fields[] = {"metadata.name",
+                                           "metadata.namespace",
+                                           "metadata.uid",
+                                           "metadata.labels",
+                                           "metadata.annotations",
+                                           "spec.nodeName",
+                                           "spec.schedulerName",
+                                           "spec.restartPolicy",
+                                           "spec.serviceAccountName",
+                                           "spec.hostNetwork",
+                                           "status.phase",
+                                           "status.podIP",
+                                           "status.podIPs",
+                                           "status.nominatedNodeName",
+                                           "status.hostIP",
+                                           "status.hostIPs",
+                                           NULL};
 
 /* ---- ports ---- */
 
@@ -104,7 +122,7 @@ static void check_divisor(struct field_errors *errs, const struct path *p, struc
                           struct quantity divisor)
 {
     static const char *const cpu[] = {"1m", "1", NULL};
-    static const char *const bytes[] = {"1",  "1k",  "1M",  "1G",  "1T",  "1P",  "1E",
+    static const char *const bytes[] = {"1",   "1k",  "1M",  "1G",  "1T",  "1P",  "1E",
                                         "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei", NULL};
     bool is_cpu = str_has_suffix(resource, STR(".cpu"));
     const char *what = str_has_suffix(resource, STR(".memory")) ? "memory"
@@ -129,9 +147,13 @@ static void check_divisor(struct field_errors *errs, const struct path *p, struc
 void check_resource_ref(struct field_errors *errs, const struct path *p,
                         const struct core_resource_field_selector *f, bool in_volume)
 {
-    static const char *const resources[] = {
-        "limits.cpu",    "limits.memory",    "limits.ephemeral-storage",
-        "requests.cpu",  "requests.memory",  "requests.ephemeral-storage", NULL};
+    static const char *const resources[] = {"limits.cpu",
+                                            "limits.memory",
+                                            "limits.ephemeral-storage",
+                                            "requests.cpu",
+                                            "requests.memory",
+                                            "requests.ephemeral-storage",
+                                            NULL};
 
     if (in_volume && str_empty(f->container_name))
         err_required(errs, AT(p, "containerName"), "");
@@ -224,7 +246,7 @@ static void check_env_from(struct field_errors *errs, const struct path *at,
 /* ---- mounts ---- */
 
 struct places { /* of one container: what is mounted and what is a device, by name and path */
-    struct map volumes;                     /* name -> struct core_volume of the pod */
+    struct map volumes; /* name -> struct core_volume of the pod */
     struct map devices, device_paths, mounts;
 };
 
@@ -253,8 +275,8 @@ static void check_propagation(struct field_errors *errs, const struct path *at,
                               const struct path *p, const struct core_volume_mount *m,
                               const struct core_container *c)
 {
-    bool privileged = c->security_context && c->security_context->privileged &&
-                      *c->security_context->privileged;
+    bool privileged =
+        c->security_context && c->security_context->privileged && *c->security_context->privileged;
 
     if (m->mount_propagation) {
         check_one_of(errs, AT(at, "mountPropagation"), *m->mount_propagation, propagations);
@@ -404,9 +426,9 @@ static void check_init(struct field_errors *errs, const struct path *at,
 static void check_ephemeral(struct field_errors *errs, const struct path *at,
                             const struct core_ephemeral_container *c, const struct map *names)
 {
-    static const char *const refused[] = {
-        "ports",       "resources",          "resizePolicy",  "restartPolicy",
-        "livenessProbe", "restartPolicyRules", "readinessProbe", "startupProbe", "lifecycle"};
+    static const char *const refused[] = {"ports",          "resources",     "resizePolicy",
+                                          "restartPolicy",  "livenessProbe", "restartPolicyRules",
+                                          "readinessProbe", "startupProbe",  "lifecycle"};
     static const char why[] = "cannot be set for an Ephemeral Container";
 
     if (c->target_container_name.len && !map_find(names, c->target_container_name))

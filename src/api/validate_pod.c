@@ -45,8 +45,7 @@ static void check_dns_config(struct field_errors *errs, const struct path *at,
     if (d->nameservers.n > SERVERS_MAX)
         err_too_many(errs, servers, d->nameservers.n, SERVERS_MAX);
     for (size_t i = 0; i < d->nameservers.n; i++)
-        check_why(errs, AT_INDEX(servers, i), d->nameservers.v[i],
-                  format_ip(d->nameservers.v[i]));
+        check_why(errs, AT_INDEX(servers, i), d->nameservers.v[i], format_ip(d->nameservers.v[i]));
     if (d->searches.n > SEARCHES_MAX)
         err_too_many(errs, searches, d->searches.n, SEARCHES_MAX);
     for (size_t i = 0; i < d->searches.n; i++) {
@@ -391,8 +390,7 @@ void validate_pod_status(const void *obj, const void *old, struct field_errors *
                str_empty(was->status.qos_class) ||
                    str_eq(pod->status.qos_class, was->status.qos_class),
                doc_string(pod->status.qos_class));
-    if (pod->status.host_ips.n &&
-        !str_eq(pod->status.host_ips.v[0].ip, pod->status.host_ip))
+    if (pod->status.host_ips.n && !str_eq(pod->status.host_ips.v[0].ip, pod->status.host_ip))
         check_why(errs, AT(AT_INDEX(AT(status, "hostIPs"), 0), "ip"), pod->status.host_ips.v[0].ip,
                   "must be equal to `hostIP`");
 }

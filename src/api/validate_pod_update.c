@@ -132,12 +132,10 @@ void check_pod_update(struct field_errors *errs, const struct core_pod *pod,
     struct core_pod_spec s = pod->spec;
 
     check_mirror(errs, pod, old);
-    if (s.containers.n != was->containers.n ||
-        s.init_containers.n != was->init_containers.n) {
-        err_forbidden(errs,
-                      AT(spec, s.containers.n != was->containers.n ? "containers"
-                                                                   : "initContainers"),
-                      "pod updates may not add or remove containers");
+    if (s.containers.n != was->containers.n || s.init_containers.n != was->init_containers.n) {
+        err_forbidden(
+            errs, AT(spec, s.containers.n != was->containers.n ? "containers" : "initContainers"),
+            "pod updates may not add or remove containers");
         return;
     }
     for (size_t i = 0; i < s.containers.n; i++)
@@ -148,8 +146,8 @@ void check_pod_update(struct field_errors *errs, const struct core_pod *pod,
     check_removed_gates(errs, &s, was);
     /* With what may change put back, nothing may be left that did. */
     s.containers.v = with_images(errs->arena, s.containers.v, was->containers.v, s.containers.n);
-    s.init_containers.v = with_images(errs->arena, s.init_containers.v, was->init_containers.v,
-                                      s.init_containers.n);
+    s.init_containers.v =
+        with_images(errs->arena, s.init_containers.v, was->init_containers.v, s.init_containers.n);
     s.active_deadline_seconds = was->active_deadline_seconds;
     s.tolerations = was->tolerations;
     s.scheduling_gates = was->scheduling_gates;

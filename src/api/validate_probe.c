@@ -41,8 +41,8 @@ static void check_http_get(struct field_errors *errs, const struct path *at,
 static void check_sleep(struct field_errors *errs, const struct path *at,
                         const struct core_sleep_action *s, const struct core_pod_spec *spec)
 {
-    int64_t grace = spec->termination_grace_period_seconds ? *spec->termination_grace_period_seconds
-                                                           : 30;
+    int64_t grace =
+        spec->termination_grace_period_seconds ? *spec->termination_grace_period_seconds : 30;
 
     if (s->seconds < 0 || s->seconds > grace)
         err_invalid(errs, AT(at, "seconds"), doc_int(s->seconds),
@@ -82,8 +82,8 @@ static void check_handler(struct field_errors *errs, const struct path *at, cons
         err_required(errs, at, "must specify a handler type");
 }
 
-static void check_probe(struct field_errors *errs, const struct path *at, const struct core_probe *p,
-                        const struct core_pod_spec *spec)
+static void check_probe(struct field_errors *errs, const struct path *at,
+                        const struct core_probe *p, const struct core_pod_spec *spec)
 {
     struct handler h = {p->exec, p->http_get, p->tcp_socket, p->grpc, NULL};
 

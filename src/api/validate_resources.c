@@ -3,15 +3,37 @@
 #include "api/validate.h"
 #include "schema/format.h"
 
-static const char *const integers[] = {
-    "pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps",
-    "persistentvolumeclaims", "services.nodeports", "services.loadbalancers", NULL};
-static const char *const standard[] = {
-    "cpu", "memory", "ephemeral-storage", "storage", "requests.cpu", "requests.memory",
-    "requests.storage", "requests.ephemeral-storage", "limits.cpu", "limits.memory",
-    "limits.ephemeral-storage", "pods", "resourcequotas", "services", "replicationcontrollers",
-    "secrets", "configmaps", "persistentvolumeclaims", "services.nodeports",
-    "services.loadbalancers", NULL};
+static const char *const integers[] = {"pods",
+                                       "services",
+                                       "replicationcontrollers",
+                                       "resourcequotas",
+                                       "secrets",
+                                       "configmaps",
+                                       "persistentvolumeclaims",
+                                       "services.nodeports",
+                                       "services.loadbalancers",
+                                       NULL};
+static const char *const standard[] = {"cpu",
+                                       "memory",
+                                       "ephemeral-storage",
+                                       "storage",
+                                       "requests.cpu",
+                                       "requests.memory",
+                                       "requests.storage",
+                                       "requests.ephemeral-storage",
+                                       "limits.cpu",
+                                       "limits.memory",
+                                       "limits.ephemeral-storage",
+                                       "pods",
+                                       "resourcequotas",
+                                       "services",
+                                       "replicationcontrollers",
+                                       "secrets",
+                                       "configmaps",
+                                       "persistentvolumeclaims",
+                                       "services.nodeports",
+                                       "services.loadbalancers",
+                                       NULL};
 static const char *const of_containers[] = {"cpu", "memory", "ephemeral-storage", NULL};
 
 static bool is_huge(struct str name)
@@ -70,12 +92,11 @@ static void check_pages(struct field_errors *errs, const struct path *p, struct 
 {
     struct quantity page;
 
-    if (!is_huge(name) || quantity_parse(str_sub(name, strlen("hugepages-"), name.len), &page,
-                                         NULL) < 0)
+    if (!is_huge(name) ||
+        quantity_parse(str_sub(name, strlen("hugepages-"), name.len), &page, NULL) < 0)
         return;
     if (quantity_value(page) > 0 && quantity_value(q) % quantity_value(page) != 0)
-        err_invalid(errs, p, quantity_doc(errs, q),
-                    "must be a multiple of the page size %.*s",
+        err_invalid(errs, p, quantity_doc(errs, q), "must be a multiple of the page size %.*s",
                     STR_ARG(quantity_str(errs->arena, page)));
 }
 

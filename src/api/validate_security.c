@@ -26,8 +26,7 @@ static void check_seccomp(struct field_errors *errs, const struct path *at,
         else
             check_descending(errs, p, *s->localhost_profile);
     } else if (s->localhost_profile) {
-        check_why(errs, p, *s->localhost_profile,
-                  "can only be set when seccomp type is Localhost");
+        check_why(errs, p, *s->localhost_profile, "can only be set when seccomp type is Localhost");
     }
 }
 
@@ -147,8 +146,7 @@ static void check_sysctls(struct field_errors *errs, const struct path *at,
 }
 
 void check_pod_security(struct field_errors *errs, const struct path *at,
-                        const struct core_pod_security_context *s,
-                        const struct core_pod_spec *spec)
+                        const struct core_pod_security_context *s, const struct core_pod_spec *spec)
 {
     static const char *const changes[] = {"Always", "OnRootMismatch", NULL};
     static const char *const groups[] = {"Merge", "Strict", NULL};

@@ -27,8 +27,7 @@ static void check_modes(struct field_errors *errs, const struct path *at, const 
 static void check_positive(struct field_errors *errs, const struct path *p, struct quantity q)
 {
     if (quantity_sign(q) <= 0)
-        err_invalid(errs, p, doc_string(quantity_str(errs->arena, q)),
-                    "must be greater than zero");
+        err_invalid(errs, p, doc_string(quantity_str(errs->arena, q)), "must be greater than zero");
 }
 
 static void check_source(struct field_errors *errs, const struct path *at, struct str group,
@@ -37,8 +36,9 @@ static void check_source(struct field_errors *errs, const struct path *at, struc
     check_given(errs, AT(at, "name"), name);
     check_given(errs, AT(at, "kind"), kind);
     if (str_empty(group) && kind.len && !str_eqz(kind, "PersistentVolumeClaim"))
-        check_why(errs, at, kind, "must be 'PersistentVolumeClaim' when referencing the default "
-                                  "apiGroup");
+        check_why(errs, at, kind,
+                  "must be 'PersistentVolumeClaim' when referencing the default "
+                  "apiGroup");
 }
 
 void check_claim_spec(struct field_errors *errs, const struct path *at,
@@ -132,8 +132,8 @@ void validate_claim(const void *obj, const void *old, struct field_errors *errs)
 
 static bool is_source(const struct field *f)
 {
-    return f->kind == FIELD_MESSAGE && f->card == CARD_PTR &&
-           !str_eqz(f->name, "claimRef") && !str_eqz(f->name, "nodeAffinity");
+    return f->kind == FIELD_MESSAGE && f->card == CARD_PTR && !str_eqz(f->name, "claimRef") &&
+           !str_eqz(f->name, "nodeAffinity");
 }
 
 static void check_one_source(struct field_errors *errs, const struct path *at,
@@ -221,8 +221,8 @@ static void check_volume_update(struct field_errors *errs,
         err_forbidden(errs, AT(at, "persistentvolumesource"),
                       "spec.persistentvolumesource is immutable after creation");
     check_same(errs, AT(at, "volumeMode"),
-               s->volume_mode == was->volume_mode ||
-                   (s->volume_mode && was->volume_mode && str_eq(*s->volume_mode, *was->volume_mode)),
+               s->volume_mode == was->volume_mode || (s->volume_mode && was->volume_mode &&
+                                                      str_eq(*s->volume_mode, *was->volume_mode)),
                s->volume_mode ? doc_string(*s->volume_mode) : doc_null());
     if (was->node_affinity && was->node_affinity->required) {
         bool same = s->node_affinity && typed_equal(&type_core_volume_node_affinity,

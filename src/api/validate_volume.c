@@ -5,8 +5,8 @@
 #include "schema/typed.h"
 
 static const char *const file_fields[] = {"metadata.annotations", "metadata.labels",
-                                          "metadata.name", "metadata.namespace", "metadata.uid",
-                                          NULL};
+                                          "metadata.name",        "metadata.namespace",
+                                          "metadata.uid",         NULL};
 
 /* A path of a file in a volume: also its first part may not begin with "..". */
 static void check_file(struct field_errors *errs, const struct path *p, struct str path)
@@ -121,9 +121,9 @@ static void check_projection(struct field_errors *errs, const struct path *at, s
 static void check_host_path(struct field_errors *errs, const struct path *at,
                             const struct core_host_path_volume_source *h)
 {
-    static const char *const types[] = {"",     "BlockDevice",  "CharDevice", "Directory",
-                                        "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
-                                        NULL};
+    static const char *const types[] = {
+        "",     "BlockDevice",  "CharDevice", "Directory", "DirectoryOrCreate",
+        "File", "FileOrCreate", "Socket",     NULL};
 
     if (str_empty(h->path))
         err_required(errs, AT(at, "path"), "");
@@ -283,8 +283,7 @@ static void check_source(struct field_errors *errs, const struct path *at,
         err_required(errs, at, "must specify a volume type");
     if (n != 1)
         return;
-    if (v->empty_dir && v->empty_dir->size_limit.set &&
-        quantity_sign(v->empty_dir->size_limit) < 0)
+    if (v->empty_dir && v->empty_dir->size_limit.set && quantity_sign(v->empty_dir->size_limit) < 0)
         err_forbidden(errs, AT(AT(at, "emptyDir"), "sizeLimit"),
                       "SizeLimit field must be a valid resource quantity");
     if (v->host_path)
