@@ -64,7 +64,7 @@ def run_unit(path):
 
 def run_fuzz(path):
     corpus = os.path.join(ROOT, "tests", "fuzz", "corpus",
-                          os.path.basename(path).replace("fuzz_", "", 1))
+                          os.path.basename(path).replace("replay_", "", 1))
     code, out = run_program([path, corpus], sanitizer_env())
     return path, (1, 0, 0) if code == 0 else (0, 1, 0), out
 
@@ -142,7 +142,7 @@ def main():
         run_pool("unit", run_unit, [p for p in programs(opts.build, "unit", "test_")
                                     if opts.words in p], count)
     if "fuzz" in kinds:
-        run_pool("fuzz", run_fuzz, programs(opts.build, "fuzz", "fuzz_"), count)
+        run_pool("fuzz", run_fuzz, programs(opts.build, "fuzz", "replay_"), count)
     for kind in ("api", "e2e"):
         if kind in kinds:
             run_pytest(kind, opts.build, opts.words, count)
