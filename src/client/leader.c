@@ -105,7 +105,6 @@ static void on_written(void *arg, const struct client_result *r)
 
 static void write_lease(struct leader *l, bool create)
 {
-    auto_arena a = {0};
     struct coordination_lease lease = {0};
     struct str identity = str_from(l->opts.identity);
     struct time_value now = time_from_ns(loop_wall_ns(client_loop(l->client)));
