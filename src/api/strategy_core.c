@@ -157,7 +157,36 @@ const struct strategy strategy_serviceaccounts = {
     .prepare_update = account_prepare_update,
 };
 
+static bool takes_outside_traffic(const struct core_service_spec *s)
+{
+    return str_eqz(s->type, "NodePort") || str_eqz(s->type, "LoadBalancer") ||
+           (str_eqz(s->type, "ClusterIP") && s->external_ips.n);
+}
+
+/* What only the former type could have, and the client did not change, goes with that type. (Its
+ * addresses and ports go where they are allocated.) */
+static void service_prepare_update(void *obj, const void *old, struct arena *a)
+{
+    struct core_service_spec *s = &((struct core_service *)obj)->spec;
+    const struct core_service_spec *was = &((const struct core_service *)old)->spec;
+    const bool *allocate = was->allocate_load_balancer_node_ports;
+
+    (void)a;
+    if (takes_outside_traffic(was) && !takes_outside_traffic(s) &&
+        str_eq(s->external_traffic_policy, was->external_traffic_policy))
+        s->external_traffic_policy = STR_NULL;
+    if (!str_eqz(was->type, "LoadBalancer") || str_eqz(s->type, "LoadBalancer"))
+        return;
+    if (s->allocate_load_balancer_node_ports && allocate &&
+        *s->allocate_load_balancer_node_ports == *allocate)
+        s->allocate_load_balancer_node_ports = NULL;
+    if (s->load_balancer_class && was->load_balancer_class &&
+        str_eq(*s->load_balancer_class, *was->load_balancer_class))
+        s->load_balancer_class = NULL;
+}
+
 const struct strategy strategy_services = {
+    .prepare_update = service_prepare_update,
     .validate = validate_service,
     .validate_status = validate_service_status,
     .name_format = "dns-label",
