@@ -174,8 +174,7 @@ static void check_annotations(struct field_errors *errs, const struct path *p, s
 
     for (size_t i = 0; i < n; i++) {
         const struct path *at = AT_INDEX(p, i), *key = AT(at, "key");
-        struct str full =
-            str_printf(errs->arena, "%.*s/%.*s", STR_ARG(policy), STR_ARG(v[i].key));
+        struct str full = str_printf(errs->arena, "%.*s/%.*s", STR_ARG(policy), STR_ARG(v[i].key));
         struct str expression = str_trim(v[i].value_expression);
 
         if (str_empty(policy))

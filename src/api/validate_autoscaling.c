@@ -133,8 +133,8 @@ static void check_container_resource(struct field_errors *errs, const struct pat
 static void check_metric_spec(struct field_errors *errs, const struct path *p,
                               const struct autoscaling_v2_metric_spec *m)
 {
-    static const char *const types[] = {"ContainerResource", "External", "Object",
-                                        "Pods",              "Resource", NULL};
+    static const char *const types[] = {"ContainerResource", "External", "Object", "Pods",
+                                        "Resource",          NULL};
     const struct {
         const char *type, *field;
         const void *source;
@@ -144,8 +144,7 @@ static void check_metric_spec(struct field_errors *errs, const struct path *p,
         {"External", "external", m->external, check_external},
         {"Pods", "pods", m->pods, check_pods},
         {"Resource", "resource", m->resource, check_resource},
-        {"ContainerResource", "containerResource", m->container_resource,
-         check_container_resource},
+        {"ContainerResource", "containerResource", m->container_resource, check_container_resource},
     };
     size_t n_set = 0;
 

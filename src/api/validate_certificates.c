@@ -87,12 +87,30 @@ static void check_request(struct field_errors *errs, const struct path *p, struc
 static void check_usages(struct field_errors *errs, const struct path *p,
                          const struct string_list *usages)
 {
-    static const char *const known[] = {
-        "any", "cert sign", "client auth", "code signing", "content commitment", "crl sign",
-        "data encipherment", "decipher only", "digital signature", "email protection",
-        "encipher only", "ipsec end system", "ipsec tunnel", "ipsec user", "key agreement",
-        "key encipherment", "microsoft sgc", "netscape sgc", "ocsp signing", "s/mime",
-        "server auth", "signing", "timestamping", NULL};
+    static const char *const known[] = {"any",
+                                        "cert sign",
+                                        "client auth",
+                                        "code signing",
+                                        "content commitment",
+                                        "crl sign",
+                                        "data encipherment",
+                                        "decipher only",
+                                        "digital signature",
+                                        "email protection",
+                                        "encipher only",
+                                        "ipsec end system",
+                                        "ipsec tunnel",
+                                        "ipsec user",
+                                        "key agreement",
+                                        "key encipherment",
+                                        "microsoft sgc",
+                                        "netscape sgc",
+                                        "ocsp signing",
+                                        "s/mime",
+                                        "server auth",
+                                        "signing",
+                                        "timestamping",
+                                        NULL};
     auto_map seen = {0};
 
     if (!usages->n)

@@ -22,11 +22,11 @@ static bool check_wildcard(struct field_errors *errs, const struct path *p,
     return all;
 }
 
-static void check_verbs(struct field_errors *errs, const struct path *p, const struct string_list *v)
+static void check_verbs(struct field_errors *errs, const struct path *p,
+                        const struct string_list *v)
 {
-    static const char *const verbs[] = {"create", "delete", "deletecollection", "get",
-                                        "list",   "patch",  "proxy",            "update",
-                                        "watch",  NULL};
+    static const char *const verbs[] = {"create", "delete", "deletecollection", "get",   "list",
+                                        "patch",  "proxy",  "update",           "watch", NULL};
 
     if (!v->n) {
         err_required(errs, p, "verbs must contain at least one value");

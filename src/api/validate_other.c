@@ -310,8 +310,7 @@ static void validate_apiservice(const void *obj, const void *old, struct field_e
     const struct apiregistration_api_service *o = obj;
     const struct apiregistration_api_service_spec *s = &o->spec;
     const struct path *p = AT(NULL, "spec");
-    struct str want =
-        str_printf(errs->arena, "%.*s.%.*s", STR_ARG(s->version), STR_ARG(s->group));
+    struct str want = str_printf(errs->arena, "%.*s.%.*s", STR_ARG(s->version), STR_ARG(s->group));
 
     (void)old;
     if (!str_eq(o->metadata.name, want))
@@ -368,8 +367,7 @@ static void validate_event(const void *obj, const void *old_obj, struct field_er
             err_required(errs, AT(NULL, "eventTime"), "");
         return;
     }
-    if (str_empty(e->regarding.namespace) && !str_eqz(ns, "default") &&
-        !str_eqz(ns, "kube-system"))
+    if (str_empty(e->regarding.namespace) && !str_eqz(ns, "default") && !str_eqz(ns, "kube-system"))
         err_invalid(errs, at, doc_string(e->regarding.namespace), "does not match event.namespace");
     check_given(errs, AT(NULL, "reportingController"), e->reporting_controller);
     check_why(errs, AT(NULL, "reportingController"), e->reporting_controller,

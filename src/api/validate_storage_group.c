@@ -198,9 +198,9 @@ static struct doc attachment_doc(const struct storage_volume_attachment_spec *s,
 
     doc_add(a, &source, STR("PersistentVolumeName"), text_doc(s->source.persistent_volume_name));
     doc_add(a, &source, STR("InlineVolumeSpec"),
-            s->source.inline_volume_spec ? typed_to_doc(&type_core_persistent_volume_spec,
-                                                        s->source.inline_volume_spec, a)
-                                         : doc_null());
+            s->source.inline_volume_spec
+                ? typed_to_doc(&type_core_persistent_volume_spec, s->source.inline_volume_spec, a)
+                : doc_null());
     doc_add(a, &d, STR("Attacher"), doc_string(s->attacher));
     doc_add(a, &d, STR("Source"), source);
     doc_add(a, &d, STR("NodeName"), doc_string(s->node_name));
@@ -363,7 +363,8 @@ static void check_driver_change(struct field_errors *errs, const struct path *p,
                                 const struct storage_csi_node_driver *old)
 {
     check_same(errs, p,
-               str_eq(d->node_id, old->node_id) && same_list(&d->topology_keys, &old->topology_keys),
+               str_eq(d->node_id, old->node_id) &&
+                   same_list(&d->topology_keys, &old->topology_keys),
                node_driver_doc(d, errs->arena));
 }
 

@@ -71,8 +71,7 @@ static void check_resources(struct field_errors *errs, const struct path *p,
 void check_admission_rule(struct field_errors *errs, const struct path *p,
                           const struct admissionregistration_rule_with_operations *r)
 {
-    static const char *const operations[] = {"*",      "CONNECT", "CREATE",
-                                             "DELETE", "UPDATE",  NULL};
+    static const char *const operations[] = {"*", "CONNECT", "CREATE", "DELETE", "UPDATE", NULL};
     static const char *const scopes[] = {"*", "Cluster", "Namespaced", NULL};
 
     if (!r->operations.n)
@@ -274,7 +273,8 @@ static void check_versions(struct field_errors *errs, const struct path *p,
             check_why(errs, AT_INDEX(p, i), v->v[i], format_dns1035_label(v->v[i]));
     }
     if (!has_string(v, "v1") && !has_string(v, "v1beta1"))
-        err_invalid(errs, p, strings_doc(v, errs->arena), "must include at least one of v1, v1beta1");
+        err_invalid(errs, p, strings_doc(v, errs->arena),
+                    "must include at least one of v1, v1beta1");
 }
 
 static void check_hook(struct field_errors *errs, const struct path *p, const struct hook *h,
