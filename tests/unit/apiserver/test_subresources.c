@@ -67,8 +67,8 @@ static void test_resize_changes_resources_only(void **state)
     assert_true(str_find(r->body, STR("\"image\":\"i\"")) > 0);
 }
 
-/* A PEM block of a request, in base64; what is in it is not looked at. */
-#define CSR "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KWWc9PQotLS0tLUVORCBDRVJUSUZJQ0FU" \
+/* A PEM block of a request, in base64, with an empty sequence in it. */
+#define CSR "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUFBPQotLS0tLUVORCBDRVJUSUZJQ0FU" \
             "RSBSRVFVRVNULS0tLS0K"
 
 static void test_approval_is_final(void **state)
