@@ -1,4 +1,5 @@
-/* kubelet.h - runs the pods of one node through a CRI runtime. Layer: kubelet. Threads: its loop. */
+/* kubelet.h - runs the pods of one node through a CRI runtime.
+ * Layer: kubelet. Threads: its loop. */
 #pragma once
 #include "client/client.h"
 
@@ -23,7 +24,8 @@ struct kubelet_opts {
     bool no_oom_score_adj;         /* CAP_SYS_RESOURCE is missing: never lower a score */
     const char *ca_file;           /* cluster CA on disk, for client certificates of callers */
 };
-/** Starts: connects to the runtime (retrying), registers the node, adopts what runs. ERR_IO if it cannot listen. */
+/** Starts: connects to the runtime (retrying), registers the node, adopts what runs.
+ *  ERR_IO if it cannot listen. */
 MUST_USE int kubelet_new(const struct kubelet_opts *opts, struct kubelet **ret_k, struct err *err);
 /** Stops working on pods; containers go on running. NULL is a no-op; returns NULL. */
 struct kubelet *kubelet_free(struct kubelet *k);

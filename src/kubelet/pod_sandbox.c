@@ -87,10 +87,9 @@ void sandbox_refresh(struct kpod *kp)
 }
 
 static const char *const code_names[] = {
-    "OK",         "Canceled",         "Unknown",           "InvalidArgument",    "DeadlineExceeded",
-    "NotFound",   "AlreadyExists",    "PermissionDenied",  "ResourceExhausted",  "FailedPrecondition",
-    "Aborted",    "OutOfRange",       "Unimplemented",     "Internal",           "Unavailable",
-    "DataLoss",   "Unauthenticated",
+    "OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound",
+    "AlreadyExists", "PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted",
+    "OutOfRange", "Unimplemented", "Internal", "Unavailable", "DataLoss", "Unauthenticated",
 };
 
 static void on_made(void *arg, enum grpc_status status, struct str why,

@@ -76,13 +76,17 @@ struct fake_container *fake_container(const struct fake_node *f, const char *nam
 void fake_exit(struct fake_node *f, struct fake_container *c, int32_t code);
 /** Containers that run. */
 unsigned fake_running(const struct fake_node *f);
-unsigned fake_containers(const struct fake_node *f); /** Containers in the runtime. */
-unsigned fake_sandboxes(const struct fake_node *f); /** Sandboxes in the runtime. */
+/** Containers in the runtime. */
+unsigned fake_containers(const struct fake_node *f);
+/** Sandboxes in the runtime. */
+unsigned fake_sandboxes(const struct fake_node *f);
 /** The status of container @name in @pod; fails the test if there is none. */
 const struct core_container_status *fake_status(const struct core_pod *pod, const char *name);
 /** The condition @type; fails the test if there is none. */
 const struct core_pod_condition *fake_condition(const struct core_pod *pod, const char *type);
 
 /* fake_api.c, fake_runtime.c: for fake_node.c. */
-struct client *fake_api_new(struct fake_node *f); /** A client of the API; freed by client_free(). */
-void fake_runtime_use(struct fake_node *f);       /** Whose runtime cri_new() reaches from now on. */
+/** A client of the API; freed by client_free(). */
+struct client *fake_api_new(struct fake_node *f);
+/** Whose runtime cri_new() reaches from now on. */
+void fake_runtime_use(struct fake_node *f);

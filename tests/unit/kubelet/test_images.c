@@ -91,7 +91,8 @@ static void test_old_form_and_garbage(void **state)
     assert_false(pull_secret_find(STR("{\"auths\":[]}"), false, STR("r.io/x"), &a, &auth));
     assert_false(pull_secret_find(STR("{\"auths\":{\"r.io\":{\"auth\":\"%%\"}}}"), false,
                                   STR("r.io/x"), &a, &auth));
-    assert_false(pull_secret_find(STR("{\"auths\":{\"r.io\":7}}"), false, STR("r.io/x"), &a, &auth));
+    assert_false(
+        pull_secret_find(STR("{\"auths\":{\"r.io\":7}}"), false, STR("r.io/x"), &a, &auth));
 }
 
 int main(void)
