@@ -127,9 +127,14 @@ static void write_reasons(struct cycle *c, struct buf *b)
 /* There is no preemption to be had: upstream's texts for that. */
 static void write_preemption(struct cycle *c, size_t n_nodes, struct buf *b)
 {
+    const struct str *policy = c->pod->pod->spec.preemption_policy;
     char *texts[2];
     size_t n = 0;
 
+    if (policy && str_eqz(*policy, "Never")) {
+        buf_puts(b, " preemption: not eligible due to preemptionPolicy=Never.");
+        return;
+    }
     buf_printf(b, " preemption: 0/%zu nodes are available: ", n_nodes);
     if (c->n_unresolvable > 0)
         texts[n++] = arena_printf(c->arena, "%u Preemption is not helpful for scheduling",

@@ -81,6 +81,27 @@ static struct sum copy_of(const struct sum *s)
     return c;
 }
 
+/* What is asked for the pod as a whole counts instead of the sum of its containers. */
+static void override(struct sum *s, const struct core_resource_requirements *r)
+{
+    for (size_t i = 0; r && i < r->requests.n; i++) {
+        struct str name = r->requests.v[i].key;
+        struct quantity q = r->requests.v[i].value;
+
+        if (str_eq(name, STR("cpu"))) {
+            s->milli_cpu = s->scoring_cpu = quantity_milli(q);
+        } else if (str_eq(name, STR("memory"))) {
+            s->memory = s->scoring_memory = quantity_value(q);
+        } else if (str_has_prefix(name, STR("hugepages-"))) {
+            add_other(s, name, 0);
+            for (size_t k = 0; k < s->n_others; k++) {
+                if (str_eq(s->others[k].name, name))
+                    s->others[k].value = quantity_value(q);
+            }
+        }
+    }
+}
+
 static struct sum total_of(const struct core_pod_spec *spec, struct arena *a)
 {
     struct sum total = {.arena = a}, sidecars = {.arena = a}, most = {.arena = a};
@@ -102,6 +123,7 @@ static struct sum total_of(const struct core_pod_spec *spec, struct arena *a)
         take_max(&most, &now);
     }
     take_max(&total, &most);
+    override(&total, spec->resources);
     for (size_t i = 0; i < spec->overhead.n; i++) {
         add_quantity(&total, spec->overhead.v[i].key, spec->overhead.v[i].value);
         if (str_eq(spec->overhead.v[i].key, STR("cpu")))
@@ -112,27 +134,38 @@ static struct sum total_of(const struct core_pod_spec *spec, struct arena *a)
     return total;
 }
 
-static void collect_ports(struct pod_info *p)
+static void add_ports(struct pod_info *p, const struct core_container *c)
 {
-    const struct core_pod_spec *spec = &p->pod->spec;
-    struct host_port *ports = NULL;
+    struct host_port *ports = (struct host_port *)p->ports;
 
-    for (size_t i = 0; i < spec->containers.n; i++) {
-        for (size_t k = 0; k < spec->containers.v[i].ports.n; k++) {
-            const struct core_container_port *cp = &spec->containers.v[i].ports.v[k];
+    for (size_t k = 0; k < c->ports.n; k++) {
+        const struct core_container_port *cp = &c->ports.v[k];
 
-            if (cp->host_port <= 0)
-                continue;
-            ports = arena_grow(&p->arena, ports, p->n_ports, p->n_ports + 1, sizeof(*ports));
-            ports[p->n_ports++] = (struct host_port){
-                cp->host_ip, cp->protocol.len > 0 ? cp->protocol : STR("TCP"), cp->host_port};
-        }
+        if (cp->host_port <= 0)
+            continue;
+        ports = arena_grow(&p->arena, ports, p->n_ports, p->n_ports + 1, sizeof(*ports));
+        ports[p->n_ports++] = (struct host_port){
+            cp->host_ip, cp->protocol.len > 0 ? cp->protocol : STR("TCP"), cp->host_port};
     }
     p->ports = ports;
 }
 
+static void collect_ports(struct pod_info *p)
+{
+    const struct core_pod_spec *spec = &p->pod->spec;
+
+    for (size_t i = 0; i < spec->containers.n; i++)
+        add_ports(p, &spec->containers.v[i]);
+    for (size_t i = 0; i < spec->init_containers.n; i++) {
+        if (is_sidecar(&spec->init_containers.v[i]))
+            add_ports(p, &spec->init_containers.v[i]);
+    }
+}
+
 static bool asks_nothing(const struct core_pod_spec *spec)
 {
+    if (spec->resources && (spec->resources->requests.n > 0 || spec->resources->limits.n > 0))
+        return false;
     for (size_t i = 0; i < spec->containers.n; i++) {
         if (spec->containers.v[i].resources.requests.n > 0 ||
             spec->containers.v[i].resources.limits.n > 0)

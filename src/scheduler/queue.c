@@ -16,6 +16,7 @@ struct entry {
     size_t at;            /* place in the heap, of READY */
     unsigned attempts;
     unsigned changes;     /* of PARKED */
+    uint64_t taken;       /* q->seq of TAKEN */
     uint64_t rejected_ms;
 };
 struct pod_queue {
@@ -25,8 +26,8 @@ struct pod_queue {
     struct map entries;   /* by uid */
     VEC(struct entry *) heap;
     uint64_t n_ordered;
-    unsigned missed;      /* changes while pods are TAKEN */
-    size_t n_taken;
+    uint64_t seq;         /* counts takes */
+    uint64_t changed[32]; /* for each bit of cluster_change: q->seq when it last happened */
     struct timer kick;
 };
 
@@ -181,6 +182,39 @@ static int32_t priority_of(const struct object *o)
     return p ? *p : 0;
 }
 
+static void renew(struct entry *e, struct object *o)
+{
+    object_ref(o);
+    object_unref(e->object);
+    e->object = o;
+}
+
+/* Pods that are being tried may have been looked at too early for @changes. */
+static void note_changes(struct pod_queue *q, unsigned changes)
+{
+    for (unsigned bit = 0; bit < ARRAY_LEN(q->changed); bit++) {
+        if (changes & (1u << bit))
+            q->changed[bit] = q->seq;
+    }
+}
+
+static bool missed(const struct entry *e, unsigned changes)
+{
+    for (unsigned bit = 0; bit < ARRAY_LEN(e->queue->changed); bit++) {
+        if ((changes & (1u << bit)) && e->queue->changed[bit] >= e->taken)
+            return true;
+    }
+    return false;
+}
+
+void pod_queue_refresh(struct pod_queue *q, struct object *o)
+{
+    struct entry *e = map_find(&q->entries, o->uid);
+
+    if (e)
+        renew(e, o);
+}
+
 void pod_queue_put(struct pod_queue *q, struct object *o)
 {
     struct entry *e = map_find(&q->entries, o->uid);
@@ -195,10 +229,15 @@ void pod_queue_put(struct pod_queue *q, struct object *o)
         make_ready(e);
         return;
     }
-    object_ref(o);
-    object_unref(e->object);
-    e->object = o;
+    renew(e, o);
+    if (e->state == READY && e->priority != priority_of(o)) {
+        heap_remove(q, e);
+        e->priority = priority_of(o);
+        make_ready(e);
+    }
     e->priority = priority_of(o);
+    if (e->state == TAKEN)
+        note_changes(q, CHANGE_POD_SELF);
     if (e->state == PARKED && (e->changes & CHANGE_POD_SELF))
         wake(e);
 }
@@ -211,8 +250,6 @@ void pod_queue_remove(struct pod_queue *q, struct str uid)
         return;
     if (e->state == READY)
         heap_remove(q, e);
-    if (e->state == TAKEN)
-        q->n_taken--;
     entry_free(e);
 }
 
@@ -225,8 +262,7 @@ struct object *pod_queue_take(struct pod_queue *q)
     e = q->heap.v[0];
     heap_remove(q, e);
     e->state = TAKEN;
-    if (q->n_taken++ == 0)
-        q->missed = 0;
+    e->taken = ++q->seq;
     return object_ref(e->object);
 }
 
@@ -236,11 +272,10 @@ void pod_queue_rejected(struct pod_queue *q, struct object *o, unsigned changes)
 
     if (!e || e->state != TAKEN)
         return; /* deleted meanwhile */
-    q->n_taken--;
     e->attempts++;
     e->rejected_ms = loop_now_ms(q->loop);
     e->changes = changes;
-    if (changes == 0 || (q->missed & changes)) {
+    if (changes == 0 || missed(e, changes)) {
         e->state = BACKOFF;
         timer_start(&e->timer, backoff_left_ms(e), 0);
         return;
@@ -260,8 +295,7 @@ void pod_queue_changed(struct pod_queue *q, unsigned changes)
     struct str uid;
     void *value;
 
-    if (q->n_taken > 0)
-        q->missed |= changes;
+    note_changes(q, changes);
     for (size_t it = 0; map_next(&q->entries, &it, &uid, &value);) {
         struct entry *e = value;
 

@@ -12,6 +12,8 @@ struct pod_queue *pod_queue_new(struct loop *l, void (*on_ready)(void *arg), voi
 struct pod_queue *pod_queue_free(struct pod_queue *q); /** NULL is a no-op; returns NULL. */
 /** Adds @o, or renews what is known of it; a pod that waits for changes is tried again. */
 void pod_queue_put(struct pod_queue *q, struct object *o);
+/** Renews what is known of a pod whose status alone changed: no reason to try it again. */
+void pod_queue_refresh(struct pod_queue *q, struct object *o);
 void pod_queue_remove(struct pod_queue *q, struct str uid); /** Forgets a pod; absent is fine. */
 /** Takes the first ready pod (a reference to its object), or NULL. It stays known until put back, or done. */
 struct object *pod_queue_take(struct pod_queue *q);

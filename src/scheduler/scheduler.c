@@ -31,15 +31,15 @@ struct binding {
     struct str node; /* owned */
 };
 
-static bool wants_us(const struct core_pod *pod)
-{
-    return str_eq(pod->spec.scheduler_name, STR(SCHEDULER_NAME)) &&
-           !pod->metadata.deletion_timestamp.set && pod->spec.scheduling_gates.n == 0;
-}
-
 static bool finished(const struct core_pod *pod)
 {
     return str_eq(pod->status.phase, STR("Succeeded")) || str_eq(pod->status.phase, STR("Failed"));
+}
+
+static bool wants_us(const struct core_pod *pod)
+{
+    return str_eq(pod->spec.scheduler_name, STR(SCHEDULER_NAME)) && !finished(pod) &&
+           !pod->metadata.deletion_timestamp.set && pod->spec.scheduling_gates.n == 0;
 }
 
 static void on_pod(void *arg, struct object *o)
@@ -73,12 +73,6 @@ static bool only_status(const struct object *old, const struct object *o)
            a->spec.tolerations.n == b->spec.tolerations.n && finished(a) == finished(b);
 }
 
-static void on_pod_update(void *arg, struct object *old, struct object *o)
-{
-    if (!only_status(old, o))
-        on_pod(arg, o);
-}
-
 static void on_pod_delete(void *arg, struct object *o)
 {
     struct scheduler *s = arg;
@@ -86,6 +80,20 @@ static void on_pod_delete(void *arg, struct object *o)
     pod_queue_remove(s->queue, o->uid);
     if (cluster_remove_pod(&s->cluster, o->uid))
         pod_queue_changed(s->queue, CHANGE_POD_GONE);
+}
+
+static void on_pod_update(void *arg, struct object *old, struct object *o)
+{
+    struct scheduler *s = arg;
+
+    if (!str_eq(old->uid, o->uid)) {
+        on_pod_delete(arg, old); /* another pod has the name now */
+        on_pod(arg, o);
+    } else if (only_status(old, o)) {
+        pod_queue_refresh(s->queue, o);
+    } else {
+        on_pod(arg, o);
+    }
 }
 
 static void on_node(void *arg, struct object *o)
@@ -151,6 +159,13 @@ static void report(struct scheduler *s, const struct object *o, const char *reas
 
 static void release(struct scheduler *s);
 
+static void binding_free(struct binding *b)
+{
+    object_unref(b->pod);
+    free((void *)b->node.p);
+    free(b);
+}
+
 static void on_bound(void *arg, const struct client_result *r)
 {
     struct binding *b = arg;
@@ -160,7 +175,10 @@ static void on_bound(void *arg, const struct client_result *r)
     s->bindings--;
     if (s->freed) {
         release(s);
-    } else if (r->code == 0) {
+        binding_free(b);
+        return;
+    }
+    if (r->code == 0) {
         event_record(s->recorder, &target, "Normal", "Scheduled",
                      "Successfully assigned %.*s/%.*s to %.*s", STR_ARG(b->pod->ns),
                      STR_ARG(b->pod->name), STR_ARG(b->node));
@@ -178,11 +196,9 @@ static void on_bound(void *arg, const struct client_result *r)
         }
         pod_queue_rejected(s->queue, b->pod, 0);
     }
-    if (!s->freed && !timer_active(&s->again))
+    if (!timer_active(&s->again))
         timer_start(&s->again, 0, 0);
-    object_unref(b->pod);
-    free((void *)b->node.p);
-    free(b);
+    binding_free(b);
 }
 
 static void bind(struct scheduler *s, struct object *o, const struct node_info *node)

@@ -349,6 +349,28 @@ static int list(struct fake *f, struct transport_call *call, struct client_resul
     return 0;
 }
 
+/* POST of a Binding: the pod gets its node, once. */
+static int bind_pod(struct fake *f, struct transport_call *call, struct object *old,
+                    struct err *err)
+{
+    const struct core_binding *b = call->body;
+    struct core_pod *pod;
+    int r;
+
+    if (!old)
+        return err_new(err, ERR_NOT_FOUND, "pods \"%.*s\" not found", STR_ARG(call->name));
+    r = check_revision(old, STR_NULL, b->metadata.uid, err);
+    if (r < 0)
+        return r;
+    pod = typed_clone(&type_core_pod, object_typed(old), &call->arena, true);
+    if (pod->spec.node_name.len > 0)
+        return err_new(err, ERR_CONFLICT, "pod %.*s is already assigned to node \"%.*s\"",
+                       STR_ARG(call->name), STR_ARG(pod->spec.node_name));
+    pod->spec.node_name = b->target.name;
+    object_unref(commit(f, call->res, pod, false));
+    return 0;
+}
+
 static int injected(struct fake *f, const struct transport_call *call, struct err *err)
 {
     for (size_t i = 0; i < f->faults.n; i++) {
@@ -372,6 +394,8 @@ static int perform(struct fake *f, struct transport_call *call, struct client_re
         return code;
     switch (call->verb) {
     case VERB_CREATE:
+        if (call->opts.sub)
+            return bind_pod(f, call, old, err);
         return create(f, call, ret_o, err);
     case VERB_LIST:
         return list(f, call, r);
