@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* core_defaults.c - defaults of the core group that depend on other fields; constants are in the schema. */
+/* core_defaults.c - defaults of the core group that depend on other fields; constants are in the
+ * schema. */
 #include "api/api.h"
 
 /* The tag or digest decides: "latest", or none at all, is always pulled. */
