@@ -27,12 +27,16 @@ static bool is_true(const bool *b, bool otherwise)
 
 static void add_endpoint(struct builder *b, struct service_rules *r, struct endpoint e)
 {
-    r->endpoints = arena_grow(&b->model->arena, r->endpoints, r->n_endpoints, r->n_endpoints + 1,
-                              sizeof(*r->endpoints));
+    size_t n = r->n_endpoints;
+
+    if ((n & (n - 1)) == 0) /* full: room for twice as many */
+        r->endpoints = arena_grow(&b->model->arena, r->endpoints, n, n ? n * 2 : 1,
+                                  sizeof(*r->endpoints));
     r->endpoints[r->n_endpoints++] = e;
 }
 
-/* Endpoints of one slice for the port named as the Service's. @terminating: those that still serve. */
+/* Endpoints of one slice for the port named as the Service's. @terminating: those that still
+ * serve. */
 static void take_slice(struct builder *b, const struct discovery_endpoint_slice *s,
                        const struct core_service_port *sp, bool terminating,
                        struct service_rules *r)
@@ -129,9 +133,11 @@ static void fill_frontends(struct builder *b, const struct core_service *s,
                                                  external_local});
     }
     for (size_t i = 0; i < s->status.load_balancer.ingress.n; i++) {
-        struct str ip = s->status.load_balancer.ingress.v[i].ip;
+        const struct core_load_balancer_ingress *in = &s->status.load_balancer.ingress.v[i];
+        struct str ip = in->ip;
 
-        if (ipv4(ip))
+        /* "Proxy": traffic shall pass through the load balancer, so it is not caught here. */
+        if (ipv4(ip) && !(in->ip_mode && str_eq(*in->ip_mode, STR("Proxy"))))
             add_frontend(b, r, (struct frontend){FRONTEND_EXTERNAL_IP, str_dup(a, ip), port,
                                                  external_local});
     }

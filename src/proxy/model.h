@@ -1,5 +1,5 @@
-/* model.h - what the kernel has to know of Services: made from Services and EndpointSlices, for any backend.
- * Pure. Layer: proxy. Threads: any. */
+/* model.h - what the kernel has to know of Services: made from Services and EndpointSlices, for any
+ * backend. Pure. Layer: proxy. Threads: any. */
 #pragma once
 #include "api/api.h"
 #include "base/omap.h"
@@ -18,7 +18,7 @@ struct frontend { /* an address and port at which a Service port is reached */
     bool local_only; /* only endpoints of this node, source address kept */
 };
 struct service_rules { /* one port of one Service */
-    struct str id;       /* "ns/name:port", unique */
+    struct str id;       /* "ns/name:port/tcp/80", unique */
     const char *protocol; /* "tcp", "udp", "sctp" */
     struct frontend *frontends;
     size_t n_frontends;

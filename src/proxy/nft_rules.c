@@ -206,7 +206,8 @@ static void write_base(const char *pod_cidr, struct buf *out)
              "chain nat-output { type nat hook output priority -100; jump services; }\n"
              "chain nat-postrouting {\n"
              "  type nat hook postrouting priority srcnat;\n"
-             "  meta mark and " MARK " == " MARK " meta mark set meta mark xor " MARK " masquerade\n"
+             "  meta mark and " MARK " == " MARK
+             " meta mark set meta mark xor " MARK " masquerade\n"
              "}\n"
              "chain filter-input { type filter hook input priority -110; "
              "ct state new jump refuse; }\n"
@@ -251,7 +252,7 @@ void nft_write_diff(const struct nft_state *old, const struct nft_state *new_, s
         if (!before || strcmp(before, value) != 0)
             write_element(out, "add", key, value);
     }
-    /* First the rules go, then the chains: a chain that another still jumps to cannot be deleted. */
+    /* First the rules, then the chains: one that another still jumps to cannot be deleted. */
     for (size_t it = 0; map_next(&old->chains, &it, &key, &value);) {
         if (!map_find(&new_->chains, key))
             buf_printf(out, "flush chain ip " NFT_TABLE " %.*s\n", STR_ARG(key));

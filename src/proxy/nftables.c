@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nftables.c - the nftables backend: each change is one transaction of libnftables, incremental where the
- * former state is known, whole after a failure or a start. */
+/* nftables.c - the nftables backend: each change is one transaction of libnftables, incremental
+ * where the former state is known, whole after a failure or a start. */
 #include "proxy/backend.h"
 #include "proxy/nft_rules.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* proxy.c - watches Services and EndpointSlices, builds the model, has the backend apply it off the loop;
- * changes that come meanwhile are taken together in the next round. */
+/* proxy.c - watches Services and EndpointSlices, builds the model, has the backend apply it off the
+ * loop; changes that come meanwhile are taken together in the next round. */
 #include "proxy/proxy.h"
 
 #include "base/log.h"

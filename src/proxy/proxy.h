@@ -1,5 +1,5 @@
-/* proxy.h - Services as kernel rules: the model from Services and EndpointSlices, one backend a file.
- * Layer: proxy. Threads: its loop. */
+/* proxy.h - Services as kernel rules: the model from Services and EndpointSlices, one backend a
+ * file. Layer: proxy. Threads: its loop. */
 #pragma once
 #include "client/client.h"
 
