@@ -1,79 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* apply.c - `kubectl apply` and `create`: what the file says is merged into what is there.
  *
- * The annotation last-applied-configuration remembers what was applied; what it holds and the file no longer
- * does is taken away, lists with merge keys item by item, as a strategic three-way merge does. */
+ * The annotation last-applied-configuration remembers what was applied: one side of the three-way
+ * merge (kubectl/merge.h). */
 #include "kubectl/kubectl.h"
 
 #include "codec/json.h"
-#include "schema/patch.h"
+#include "kubectl/merge.h"
 
 #define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
-enum { ATTEMPTS = 5, DEPTH_MAX = 64 };
-
-static const struct doc *find_by_key(const struct doc *list, struct str key, const struct doc *want)
-{
-    for (uint32_t i = 0; i < list->n; i++) {
-        const struct doc *have = doc_find(&list->items[i], key);
-
-        if (have && want && doc_equal(have, want))
-            return &list->items[i];
-    }
-    return NULL;
-}
-
-static void prune(struct arena *a, const struct type *type, const struct doc *last,
-                  const struct doc *now, struct doc *live, int depth);
-
-/* Items that were applied before and are not in the file any more. */
-static void prune_list(struct arena *a, const struct field *f, const struct doc *last,
-                       const struct doc *now, struct doc *live, int depth)
-{
-    struct str key = str_from(f->patch_key);
-
-    for (uint32_t i = 0; i < last->n; i++) {
-        const struct doc *id = doc_find(&last->items[i], key);
-        const struct doc *kept = id ? find_by_key(now, key, id) : NULL;
-
-        for (uint32_t k = 0; id && k < live->n; k++) {
-            struct doc *have = doc_find(&live->items[k], key);
-
-            if (!have || !doc_equal(have, id))
-                continue;
-            if (kept)
-                prune(a, f->type, &last->items[i], kept, &live->items[k], depth + 1);
-            else
-                doc_remove_at(live, k);
-            break;
-        }
-    }
-}
-
-/* Takes out of @live what @last had and @now does not. @type NULL: plain maps. */
-static void prune(struct arena *a, const struct type *type, const struct doc *last,
-                  const struct doc *now, struct doc *live, int depth)
-{
-    if (depth > DEPTH_MAX || last->kind != DOC_OBJECT || now->kind != DOC_OBJECT ||
-        live->kind != DOC_OBJECT)
-        return;
-    for (uint32_t i = 0; i < last->n; i++) {
-        struct str key = last->members[i].key;
-        const struct field *f = type ? type_field(type, key) : NULL;
-        const struct doc *next = doc_find(now, key);
-        struct doc *have = doc_find(live, key);
-
-        if (!have)
-            continue;
-        if (!next || next->kind == DOC_NULL)
-            (void)doc_remove(live, key);
-        else if (next->kind == DOC_ARRAY && f && f->patch_key && have->kind == DOC_ARRAY &&
-                 last->members[i].value.kind == DOC_ARRAY)
-            prune_list(a, f, &last->members[i].value, next, have, depth);
-        else
-            prune(a, f && f->card != CARD_MAP ? f->type : NULL, &last->members[i].value, next, have,
-                  depth + 1);
-    }
-}
+enum { ATTEMPTS = 5 };
 
 static struct doc with_annotation(struct kubectl *k, const struct doc *d)
 {
@@ -138,11 +74,11 @@ static int merge(struct kubectl *k, const struct manifest *m, const struct doc *
     const struct doc *notes = doc_path(live, "metadata.annotations");
     const struct doc *text = doc_find(notes, STR(LAST_APPLIED));
     struct doc last;
+    /* An annotation that cannot be read tells as little as none. */
+    bool known = text && text->kind == DOC_STRING &&
+                 json_parse(text->s, &k->arena, &last, NULL, &k->err) == 0;
 
-    if (text && text->kind == DOC_STRING &&
-        json_parse(text->s, &k->arena, &last, NULL, &k->err) == 0)
-        prune(&k->arena, m->res->type, &last, file, live, 0);
-    return patch_strategic(&k->arena, m->res->type, live, file, &k->err);
+    return merge_apply(&k->arena, m->res->type, known ? &last : NULL, file, live, &k->err);
 }
 
 /* One attempt; -1: the object changed meanwhile, try again. */

@@ -22,14 +22,23 @@ static bool in_list(const char *list, struct str word)
     return false;
 }
 
+/* "apps", "v1.apps", or "v1" for the group without a name. */
+static bool group_matches(const struct resource *r, struct str text)
+{
+    struct str group, version = str_cut(text, '.', &group);
+
+    return (text.len > 0 && str_eqz(text, r->group)) ||
+           (str_eqz(version, r->version) && str_eqz(group, r->group));
+}
+
 const struct resource *find_resource(struct str word)
 {
     struct str group, name = str_cut(word, '.', &group);
 
-    for (size_t i = 0; i < api_n_resources; i++) {
+    for (size_t i = 0; name.len > 0 && i < api_n_resources; i++) {
         const struct resource *r = api_resources[i];
 
-        if (r->storage != r || (group.p && !str_eqz(group, r->group)) ||
+        if (r->storage != r || (group.p && !group_matches(r, group)) ||
             (r->flags & RESOURCE_EPHEMERAL) || !(r->verbs & VERB_BIT(VERB_GET)))
             continue;
         if (str_ieq(name, str_from(r->plural)) || str_ieq(name, str_from(r->singular)) ||
@@ -84,6 +93,10 @@ bool parse_names(struct kubectl *k, struct named **ret_n, size_t *ret_count)
     for (size_t i = 0; i < k->n_words; i++) {
         struct str word = str_from(k->words[i]), name, type = str_cut(word, '/', &name);
 
+        if ((name.p && (name.len == 0 || r)) || (i > 0 && word.len == 0)) {
+            (void)fail("\"%s\" is no name of an object; give TYPE NAME or TYPE/NAME", k->words[i]);
+            return false;
+        }
         if (name.p) {
             const struct resource *one = find_resource(type);
 
