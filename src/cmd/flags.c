@@ -37,13 +37,16 @@ static int set_value(const struct flag *f, const char *text, struct err *err)
     case FLAG_DURATION:
         if (duration_parse(str_from(text), &ns, err) < 0)
             return err_wrap(err, ERR_BAD_REQUEST, "--%s", f->name);
+        if (ns < 0)
+            return err_new(err, ERR_BAD_REQUEST, "--%s: \"%s\" is negative", f->name, text);
         *(int64_t *)f->value = ns / 1000000;
         return 0;
     }
     return err_new(err, ERR_INTERNAL, "--%s: unknown kind of flag", f->name);
 }
 
-/* One argument that begins with "--"; @next is what follows it. Sets *@ret_used to 1 if @next was taken. */
+/* One argument that begins with "--"; @next is what follows it. Sets *@ret_used to 1 if @next was
+ * taken. */
 static int parse_one(const struct flag *flags, const char *arg, const char *next, int *ret_used,
                      struct err *err)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/host.h"
 
-#include "base/str.h"
-#include "cmd/files.h"
-
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <sys/utsname.h>
+
+enum { ROUTES_BYTES_MAX = 64 * 1024 };
 
 const char *host_name(struct arena *a)
 {
@@ -23,24 +23,35 @@ const char *host_name(struct arena *a)
     return name;
 }
 
-/* The interface whose destination is 0.0.0.0 in the kernel's route table, or "". */
-static struct str default_interface(struct arena *a)
+struct str route_interface(struct str table)
 {
-    struct str text, line, rest;
-    struct err err = {0};
+    struct str rest;
 
-    if (file_read("/proc/net/route", a, &text, &err) < 0)
-        return STR_NULL;
-    (void)str_cut(text, '\n', &rest);
+    (void)str_cut(table, '\n', &rest); /* the names of the columns */
     while (rest.len > 0) {
-        struct str fields, name;
+        struct str fields, name = str_cut(str_cut(rest, '\n', &rest), '\t', &fields);
 
-        line = str_cut(rest, '\n', &rest);
-        name = str_cut(line, '\t', &fields);
         if (str_has_prefix(fields, STR("00000000\t")))
             return name;
     }
     return STR_NULL;
+}
+
+/* The kernel says that the file has no bytes, so it is read until its end. */
+static struct str default_interface(struct arena *a)
+{
+    auto_fd fd = open("/proc/net/route", O_RDONLY | O_CLOEXEC);
+    char *text = arena_alloc(a, ROUTES_BYTES_MAX);
+    size_t len = 0;
+
+    while (fd >= 0 && len < ROUTES_BYTES_MAX) {
+        ssize_t n = read(fd, text + len, ROUTES_BYTES_MAX - len);
+
+        if (n <= 0)
+            break;
+        len += (size_t)n;
+    }
+    return route_interface((struct str){text, len});
 }
 
 int host_address(struct arena *a, const char **ret_ip, struct err *err)
