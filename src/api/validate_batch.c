@@ -99,7 +99,7 @@ static void check_failure_policy(struct field_errors *errs, const struct path *s
         return;
     if (s->pod_failure_policy->rules.n > RULES_MAX)
         err_too_many(errs, rules, s->pod_failure_policy->rules.n, RULES_MAX);
-    for (size_t i = 0; i < s->pod_failure_policy->rules.n; i++)
+    for (size_t i = 0; i < MIN(s->pod_failure_policy->rules.n, (size_t)RULES_MAX); i++)
         check_failure_rule(errs, AT_INDEX(rules, i), &s->pod_failure_policy->rules.v[i], s);
 }
 

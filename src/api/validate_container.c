@@ -246,23 +246,25 @@ static void check_env_from(struct field_errors *errs, const struct path *at,
 /* ---- mounts ---- */
 
 struct places { /* of one container: what is mounted and what is a device, by name and path */
-    struct map volumes; /* name -> struct core_volume of the pod */
+    const struct map *volumes; /* name -> struct core_volume of the pod */
     struct map devices, device_paths, mounts;
+};
+struct pod_check { /* what the checks of all containers of a pod share */
+    const struct core_pod_spec *spec;
+    bool is_template;
+    struct map volumes; /* as of struct places */
+    struct map names;   /* of the containers so far */
 };
 
 static void places_deinit(struct places *x)
 {
-    map_deinit(&x->volumes);
     map_deinit(&x->devices);
     map_deinit(&x->device_paths);
     map_deinit(&x->mounts);
 }
 
-static void places_init(struct places *x, const struct core_container *c,
-                        const struct core_pod_spec *spec)
+static void places_init(struct places *x, const struct core_container *c)
 {
-    for (size_t i = 0; i < spec->volumes.n; i++)
-        (void)map_set(&x->volumes, spec->volumes.v[i].name, &spec->volumes.v[i]);
     for (size_t i = 0; i < c->volume_devices.n; i++) {
         (void)map_set(&x->devices, c->volume_devices.v[i].name, x);
         (void)map_set(&x->device_paths, c->volume_devices.v[i].device_path, x);
@@ -309,7 +311,7 @@ static void check_mounts(struct field_errors *errs, const struct path *at,
         const struct path *p = AT_INDEX(at, i);
 
         check_given(errs, AT(p, "name"), m->name);
-        if (!map_find(&x->volumes, m->name))
+        if (!map_find(x->volumes, m->name))
             err_not_found(errs, AT(p, "name"), doc_string(m->name));
         check_given(errs, AT(p, "mountPath"), m->mount_path);
         if (map_set(&paths, m->mount_path, &paths))
@@ -335,7 +337,7 @@ static void check_devices(struct field_errors *errs, const struct path *at,
 
     for (size_t i = 0; i < c->volume_devices.n; i++) {
         const struct core_volume_device *d = &c->volume_devices.v[i];
-        const struct core_volume *v = map_find(&x->volumes, d->name);
+        const struct core_volume *v = map_find(x->volumes, d->name);
         const struct path *p = AT_INDEX(at, i);
 
         check_given(errs, AT(p, "name"), d->name);
@@ -379,15 +381,15 @@ static void check_resize(struct field_errors *errs, const struct path *at,
 /* ---- all of a container ---- */
 
 static void check_common(struct field_errors *errs, const struct path *at,
-                         const struct core_container *c, const struct core_pod_spec *spec,
-                         bool is_template)
+                         const struct core_container *c, const struct pod_check *pod)
 {
-    scope_cleanup(places_deinit) struct places x = {0};
+    scope_cleanup(places_deinit) struct places x = {.volumes = &pod->volumes};
+    const struct core_pod_spec *spec = pod->spec;
 
-    places_init(&x, c, spec);
+    places_init(&x, c);
     check_named(errs, AT(at, "name"), c->name, format_dns_label);
     check_given(errs, AT(at, "image"), c->image);
-    if (!is_template && c->image.len && str_trim(c->image).len != c->image.len)
+    if (!pod->is_template && c->image.len && str_trim(c->image).len != c->image.len)
         check_why(errs, AT(at, "image"), c->image, "must not have leading or trailing whitespace");
     check_one_of_given(errs, AT(at, "terminationMessagePolicy"), c->termination_message_policy,
                        message_policies);
@@ -449,10 +451,10 @@ static void check_ephemeral(struct field_errors *errs, const struct path *at,
     }
 }
 
-static void check_list(struct field_errors *errs, const struct path *spec_at,
-                       const struct core_pod_spec *spec, enum pod_container_list list,
-                       struct map *names, bool is_template)
+static void check_list(struct field_errors *errs, const struct path *spec_at, struct pod_check *pod,
+                       enum pod_container_list list)
 {
+    const struct core_pod_spec *spec = pod->spec;
     const struct path *list_at = AT(spec_at, pod_container_lists[list]);
     auto_map host_ports = {0};
     struct pod_container c;
@@ -463,11 +465,11 @@ static void check_list(struct field_errors *errs, const struct path *spec_at,
 
         if (c.list != list)
             continue;
-        check_common(errs, at, c.container, spec, is_template);
+        check_common(errs, at, c.container, pod);
         if (c.ephemeral)
-            check_ephemeral(errs, at, c.ephemeral, names);
+            check_ephemeral(errs, at, c.ephemeral, &pod->names);
         /* Ephemeral containers may not have the name of another one either. */
-        check_unique(errs, names, AT(at, "name"), c.container->name);
+        check_unique(errs, &pod->names, AT(at, "name"), c.container->name);
         if (list == POD_CONTAINERS)
             check_probes(errs, at, c.container, spec);
         else if (list == POD_INIT_CONTAINERS)
@@ -502,16 +504,20 @@ static void check_host_network(struct field_errors *errs, const struct path *spe
 void check_containers(struct field_errors *errs, const struct path *spec_at,
                       const struct core_pod_spec *spec, bool is_template)
 {
-    auto_map names = {0};
+    struct pod_check pod = {.spec = spec, .is_template = is_template};
 
+    for (size_t i = 0; i < spec->volumes.n; i++)
+        (void)map_set(&pod.volumes, spec->volumes.v[i].name, &spec->volumes.v[i]);
     if (!spec->containers.n)
         err_required(errs, AT(spec_at, "containers"), "");
-    check_list(errs, spec_at, spec, POD_CONTAINERS, &names, is_template);
-    check_list(errs, spec_at, spec, POD_INIT_CONTAINERS, &names, is_template);
+    check_list(errs, spec_at, &pod, POD_CONTAINERS);
+    check_list(errs, spec_at, &pod, POD_INIT_CONTAINERS);
     if (is_template && spec->ephemeral_containers.n)
         err_forbidden(errs, AT(spec_at, "ephemeralContainers"),
                       "ephemeral containers not allowed in pod template");
     else
-        check_list(errs, spec_at, spec, POD_EPHEMERAL_CONTAINERS, &names, is_template);
+        check_list(errs, spec_at, &pod, POD_EPHEMERAL_CONTAINERS);
     check_host_network(errs, spec_at, spec, is_template);
+    map_deinit(&pod.volumes);
+    map_deinit(&pod.names);
 }

@@ -155,6 +155,38 @@ static void check_pod_resource_names(struct field_errors *errs, const struct pat
     }
 }
 
+/* The requests of all containers together may not be above those of the pod. */
+static void check_sums(struct field_errors *errs, const struct path *at,
+                       const struct core_pod_spec *s)
+{
+    const struct quantity_map *all = &s->resources->requests;
+    struct quantity *sums = arena_calloc(errs->arena, all->n + 1, sizeof(*sums));
+    auto_map by_name = {0};
+    struct str text;
+
+    for (size_t i = 0; i < all->n; i++)
+        (void)map_set(&by_name, all->v[i].key, &sums[i]);
+    for (size_t i = 0; i < s->containers.n; i++) {
+        const struct quantity_map *r = &s->containers.v[i].resources.requests;
+
+        for (size_t k = 0; k < r->n; k++) {
+            struct quantity *sum = map_find(&by_name, r->v[k].key);
+
+            if (sum)
+                *sum = quantity_add(*sum, r->v[k].value);
+        }
+    }
+    for (size_t i = 0; i < all->n; i++) {
+        if (quantity_cmp(sums[i], all->v[i].value) <= 0)
+            continue;
+        text = quantity_str(errs->arena, sums[i]);
+        err_invalid(errs, AT_KEY(AT(at, "requests"), all->v[i].key),
+                    doc_string(quantity_str(errs->arena, all->v[i].value)),
+                    "must be greater than or equal to aggregate container requests of %.*s",
+                    STR_ARG(text));
+    }
+}
+
 static void check_pod_resources(struct field_errors *errs, const struct path *at,
                                 const struct core_pod_spec *s)
 {
@@ -167,20 +199,7 @@ static void check_pod_resources(struct field_errors *errs, const struct path *at
     check_pod_resource_names(errs, AT(at, "limits"), &r->limits);
     check_pod_resource_names(errs, AT(at, "requests"), &r->requests);
     check_container_resources(errs, at, r);
-    for (size_t i = 0; i < r->requests.n; i++) {
-        struct str name = r->requests.v[i].key, text;
-        struct quantity sum = {0};
-
-        for (size_t k = 0; k < s->containers.n; k++)
-            sum = quantity_add(sum, quantity_map_get(&s->containers.v[k].resources.requests, name));
-        if (quantity_cmp(sum, r->requests.v[i].value) <= 0)
-            continue;
-        text = quantity_str(errs->arena, sum);
-        err_invalid(errs, AT_KEY(AT(at, "requests"), name),
-                    doc_string(quantity_str(errs->arena, r->requests.v[i].value)),
-                    "must be greater than or equal to aggregate container requests of %.*s",
-                    STR_ARG(text));
-    }
+    check_sums(errs, at, s);
 }
 
 /* ---- the spec ---- */

@@ -223,17 +223,18 @@ static struct doc scopes_doc(struct field_errors *errs, const struct core_resour
 static void check_scopes(struct field_errors *errs, const struct path *at,
                          const struct core_resource_quota_spec *s)
 {
-    for (size_t i = 0; i < s->scopes.n; i++) {
-        struct str scope = s->scopes.v[i];
+    for (size_t i = 0; i < s->scopes.n && errs->n < FIELD_ERRORS_MAX; i++) {
+        if (!one_of(s->scopes.v[i], scopes))
+            err_invalid(errs, at, scopes_doc(errs, s), "unsupported scope");
+    }
+    for (size_t i = 0; scopes[i]; i++) {
         bool counts = true;
 
-        if (!one_of(scope, scopes)) {
-            err_invalid(errs, at, scopes_doc(errs, s), "unsupported scope");
+        if (!has_scope(s, scopes[i]))
             continue;
-        }
         for (size_t k = 0; k < s->hard.n && counts; k++)
-            counts =
-                !one_of(s->hard.v[k].key, quota_names) || scope_counts(scope, s->hard.v[k].key);
+            counts = !one_of(s->hard.v[k].key, quota_names) ||
+                     scope_counts(str_from(scopes[i]), s->hard.v[k].key);
         if (!counts)
             err_invalid(errs, at, scopes_doc(errs, s), "unsupported scope applied to resource");
     }
@@ -290,7 +291,7 @@ void validate_quota(const void *obj, const void *old, struct field_errors *errs)
         return;
     was = &((const struct core_resource_quota *)old)->spec;
     same = s->scopes.n == was->scopes.n;
-    for (size_t i = 0; same && i < s->scopes.n; i++)
-        same = has_scope(was, str_dupz(errs->arena, s->scopes.v[i]));
+    for (size_t i = 0; same && scopes[i]; i++)
+        same = has_scope(s, scopes[i]) == has_scope(was, scopes[i]);
     check_same(errs, AT(spec, "scopes"), same, scopes_doc(errs, s));
 }
