@@ -102,7 +102,9 @@ static int write_file(const struct volume_work *w, const char *dir, const struct
     /* Folders in between, each for all to enter. */
     for (slash = strchr(path + strlen(dir) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if ((mkdir(path, DATA_DIR_MODE) < 0 && errno != EEXIST) || chmod(path, DATA_DIR_MODE) < 0)
+        if ((mkdir(path, DATA_DIR_MODE) < 0 && errno != EEXIST) ||
+            (group && chown(path, (uid_t)-1, (gid_t)w->fs_group) < 0) ||
+            chmod(path, DATA_DIR_MODE) < 0)
             return io_error(err, "make folder", path);
         *slash = '/';
     }
