@@ -99,7 +99,7 @@ done
 say "      from this machine, http://$ip/: $answer"
 pod=$(k get pods -l app=hello -o name | head -1)
 waited=0
-until answer=$(k exec "${pod#pod/}" -- wget -qO- -T 2 http://hello/ 2>/dev/null); do
+until answer=$(k exec "${pod#pod/}" -- fetch hello 2>/dev/null); do
 	waited=$((waited + 1))
 	[ $waited -lt 50 ] || fail "no answer at http://hello/ from inside $pod"
 	sleep 0.1

@@ -10,6 +10,20 @@ trap 'rm -rf "$work"' EXIT
 printf 'hello from skiff\n' >"$work/index.html"
 printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\nhostname\n' >"$work/name"
 chmod 0755 "$work/name"
+# busybox-static cannot look names up (its libc would load modules that are not there): getent does,
+# with the C library it needs, and `fetch HOST` asks for http://HOST/.
+cat >"$work/fetch" <<'SCRIPT'
+#!/bin/sh
+set -- "$1" $(getent ahostsv4 "$1") || exit 1
+[ -n "$2" ] || { echo "fetch: no address of $1" >&2; exit 1; }
+exec wget -qO- -T 3 "http://$2/"
+SCRIPT
+chmod 0755 "$work/fetch"
+libraries=$(ldd /usr/bin/getent | grep -o '/[^ ]*')
+files=""
+for library in $libraries; do
+	files="$files $library=$(readlink -f "$library")"
+done
 links=""
 for tool in sh httpd wget nslookup nc sleep cat echo ls kill ps env id hostname touch rm mkdir date \
 	head tail grep test true false dd stat printf yes seq trap ip mount df sync; do
@@ -17,5 +31,6 @@ for tool in sh httpd wget nslookup nc sleep cat echo ls kill ps env id hostname 
 done
 # shellcheck disable=SC2086
 python3 "$here/../../tools/oci_image.py" --name skiff.local/hello:1 --output "$out" $links --folder /tmp \
+	$files /bin/getent=/usr/bin/getent /bin/fetch="$work/fetch" \
 	/bin/busybox="$(command -v busybox)" /www/index.html="$work/index.html" \
 	/www/cgi-bin/name="$work/name"

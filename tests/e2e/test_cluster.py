@@ -53,8 +53,7 @@ def test_a_service_answers_by_address_port_and_name(cluster, ns):
     cluster.core.create_namespaced_pod(ns, pod("asker", "sleep 1000"))
     eventually(lambda: cluster.core.read_namespaced_pod("asker", ns).status.phase == "Running")
     for name in ("web", "web." + ns, "web.%s.svc.cluster.local" % ns):
-        out = cluster.kubectl("-n", ns, "exec", "asker", "--", "wget", "-qO-", "-T", "3",
-                              "http://%s/" % name)
+        out = cluster.kubectl("-n", ns, "exec", "asker", "--", "fetch", name)
         assert out == "hello\n"
     slices = cluster.kubectl("-n", ns, "get", "endpointslices", "-o",
                              "jsonpath={.items[*].endpoints[*].conditions.ready}")
