@@ -31,6 +31,6 @@ struct answer {
     struct record *records; /* none with ZONE_FOUND: the name is there, but not with that type */
     size_t n;
 };
-/** Answers a question for @name (lower case, without the final dot) and @type. Records are in @a. */
+/** Answers a question for @name (lower case, without the final dot) and @type; records in @a. */
 void zone_answer(const struct zone *z, struct str name, enum record_type type, struct arena *a,
                  struct answer *ret_a);

@@ -24,7 +24,8 @@ static int delete_one(struct kubectl *k, struct victim *v)
     struct answer a;
     struct doc d;
 
-    buf_printf(&body, "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"propagationPolicy\":\"%s\"",
+    buf_printf(&body, "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"propagationPolicy\":"
+                      "\"%s\"",
                policy(k));
     if (k->force)
         buf_puts(&body, ",\"gracePeriodSeconds\":0");

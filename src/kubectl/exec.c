@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* exec.c - `kubectl exec` over WebSocket (v5.channel.k8s.io, else v4): the first byte of a message names its
- * stream - 0 input, 1 output, 2 errors, 3 the final Status, 4 the terminal's size, 255 the end of one. */
+/* exec.c - `kubectl exec` over WebSocket (v5.channel.k8s.io, else v4): the first byte of a message
+ * names its stream - 0 input, 1 output, 2 errors, 3 the final Status, 4 the terminal's size, 255
+ * the end of one. */
 #include "kubectl/kubectl.h"
 
 #include "codec/json.h"
@@ -239,7 +240,7 @@ int kubectl_exec(struct kubectl *k)
     set_raw(s, false);
     status = s->status < 0 ? fail("the connection ended before the command did") : s->status;
     if (s->reading) {
-        /* A thread waits in read(2) and cannot be called back: there is nothing left to clean up. */
+        /* A thread waits in read(2) and cannot be called back: nothing is left to clean up. */
         (void)fflush(stdout);
         _exit(status);
     }

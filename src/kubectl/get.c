@@ -11,7 +11,8 @@ static bool as_table(const struct kubectl *k)
     return !k->output || strcmp(k->output, "wide") == 0;
 }
 
-static struct str target_of(struct kubectl *k, const struct named *n, bool watch, const char *revision)
+static struct str target_of(struct kubectl *k, const struct named *n, bool watch,
+                            const char *revision)
 {
     struct str ns = k->all_namespaces ? STR_NULL : effective_namespace(k);
     auto_buf b = {0};

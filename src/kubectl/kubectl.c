@@ -6,18 +6,22 @@
 #include "kubectl/main.h"
 
 static const struct kubectl_command commands[] = {
-    {"get", "get (TYPE[/NAME] ... | --raw PATH) [-o wide|json|yaml|name|jsonpath=T] [-w] [-A] [-l SELECTOR]",
+    {"get",
+     "get (TYPE[/NAME] ... | --raw PATH) [-o wide|json|yaml|name|jsonpath=T] [-w] [-A] "
+     "[-l SELECTOR]",
      "show objects", kubectl_get},
     {"describe", "describe TYPE [NAME]", "tell about objects and their events", kubectl_describe},
     {"apply", "apply -f FILE", "make objects be as files say", kubectl_apply},
-    {"create", "create (-f FILE | namespace NAME | deployment NAME --image=I | configmap NAME --from-literal=K=V)",
+    {"create",
+     "create (-f FILE | namespace NAME | deployment NAME --image=I | "
+     "configmap NAME --from-literal=K=V)",
      "create objects", kubectl_create},
     {"delete", "delete (-f FILE | TYPE NAME ... | TYPE --all | TYPE -l SELECTOR)", "delete objects",
      kubectl_delete},
     {"logs", "logs POD [-c CONTAINER] [-f] [-p] [--tail=N] [--since=D]", "print a container's log",
      kubectl_logs},
-    {"exec", "exec POD [-c CONTAINER] [-i] [-t] -- COMMAND [ARG...]", "run a command in a container",
-     kubectl_exec},
+    {"exec", "exec POD [-c CONTAINER] [-i] [-t] -- COMMAND [ARG...]",
+     "run a command in a container", kubectl_exec},
     {"wait", "wait TYPE/NAME --for=(condition=C[=V] | delete | jsonpath=P=V) [--timeout=30s]",
      "wait until something is so", kubectl_wait},
 };

@@ -1,8 +1,8 @@
 /* kubectl.h - the command-line client: what its commands share.
  *
- * One command runs at a time: requests are made one after another on a loop of the command's own, which
- * runs until the answer is there. A command is one file, and one line in the table of kubectl.c.
- * Layer: kubectl. Threads: main thread. */
+ * One command runs at a time: requests are made one after another on a loop of the command's own,
+ * which runs until the answer is there. A command is one file, and one line in the table of
+ * kubectl.c. Layer: kubectl. Threads: main thread. */
 #pragma once
 #include "api/api.h"
 #include "base/buf.h"
@@ -49,8 +49,8 @@ struct answer { /* to a request; body in k->arena */
     int status;
     struct str body;
 };
-/** Sends and waits for the whole answer. @type NULL: no body type; @accept NULL: JSON. Any HTTP status is
- *  success; ERR_* only if no answer came. */
+/** Sends and waits for the whole answer. @type NULL: no body type; @accept NULL: JSON. Any HTTP
+ *  status is success; ERR_* only if no answer came. */
 MUST_USE int request(struct kubectl *k, const char *method, struct str target, const char *accept,
                      const char *type, struct str body, struct answer *ret_a);
 /** As request(), handing pieces of a successful body to @on_data as they come. */
@@ -74,14 +74,16 @@ struct named { /* an object a command speaks of; name empty: all of the resource
     const struct resource *res;
     struct str name;
 };
-/** Reads "pods", "pods a b", "pod/a svc/b" or "all" from k->words. Prints what is wrong. False on error. */
+/** Reads "pods", "pods a b", "pod/a svc/b" or "all" from k->words. Prints what is wrong. False on
+ *  error. */
 bool parse_names(struct kubectl *k, struct named **ret_n, size_t *ret_count);
 struct manifest { /* an object in a file */
     const struct resource *res;
     struct str ns, name; /* ns is the effective one */
     struct doc doc;
 };
-/** Reads all -f files ("-" is standard input; folders are read); Lists are opened. Prints what is wrong. */
+/** Reads all -f files ("-" is standard input; folders are read); Lists are opened. Prints what is
+ *  wrong. */
 bool read_manifests(struct kubectl *k, struct manifest **ret_m, size_t *ret_n);
 /** Milliseconds from a flag like "30s"; @otherwise if NULL; -1 and a message if malformed. */
 int64_t parse_timeout(const char *text, int64_t otherwise);

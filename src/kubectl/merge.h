@@ -1,5 +1,5 @@
-/* merge.h - the three-way merge of `kubectl apply`: what was applied before, what the file says now,
- * and what is there. Pure. Layer: kubectl. Threads: any. */
+/* merge.h - the three-way merge of `kubectl apply`: what was applied before, what the file says
+ * now, and what is there. Pure. Layer: kubectl. Threads: any. */
 #pragma once
 #include "schema/patch.h"
 

@@ -5,7 +5,8 @@
 #include <ldns/ldns.h>
 #include <stdlib.h>
 
-#define META(name) "{\"metadata\":{\"name\":\"" name "\",\"namespace\":\"d\",\"resourceVersion\":\"1\"},"
+#define META(name)                                                        \
+    "{\"metadata\":{\"name\":\"" name "\",\"namespace\":\"d\",\"resourceVersion\":\"1\"},"
 
 static void put(struct omap *m, const struct resource *res, struct str json)
 {

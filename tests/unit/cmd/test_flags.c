@@ -158,7 +158,8 @@ static void test_help_lists_flags_and_defaults(void **state)
                         "  --wait                              wait for it\n"
                         "  --quiet                             say less (default true)\n"
                         "  --count=N                           how many (default 3)\n"
-                        "  --a-rather-long-name-of-a-flag-indeed=TIME  how long (default 1500ms)\n");
+                        "  --a-rather-long-name-of-a-flag-indeed=TIME  how long"
+                        " (default 1500ms)\n");
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The forms of https://kubernetes.io/docs/reference/kubectl/jsonpath/ on a document like its own. */
-#include "kubectl/kubectl.h" /* before cmocka, which has a macro fail() */
+/* The forms of https://kubernetes.io/docs/reference/kubectl/jsonpath/ on such a document. */
+#include "kubectl/kubectl.h" /* before cmocka and its fail() */
 
 #include "test.h"
 
@@ -9,8 +9,8 @@
 
 static const char text[] =
     "{\"kind\":\"List\",\"items\":["
-    "{\"kind\":\"None\",\"metadata\":{\"name\":\"127.0.0.1\",\"labels\":{\"kubernetes.io/hostname\":"
-    "\"one\"}},\"status\":{\"capacity\":{\"cpu\":\"4\"},\"ready\":true}},"
+    "{\"kind\":\"None\",\"metadata\":{\"name\":\"127.0.0.1\",\"labels\":"
+    "{\"kubernetes.io/hostname\":\"one\"}},\"status\":{\"capacity\":{\"cpu\":\"4\"},\"ready\":true}},"
     "{\"kind\":\"None\",\"metadata\":{\"name\":\"127.0.0.2\"},\"status\":{\"capacity\":"
     "{\"cpu\":\"8\"},\"addresses\":[{\"type\":\"A\",\"address\":\"x\"},"
     "{\"type\":\"B\",\"address\":\"y\"}]}}],"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kubectl/kubectl.h" /* before cmocka, which has a macro fail() */
+#include "kubectl/kubectl.h" /* before cmocka and its fail() */
 
 #include "test.h"
 

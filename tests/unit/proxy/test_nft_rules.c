@@ -75,7 +75,8 @@ static void test_without_endpoints_connections_are_refused(void **state)
 
 static void test_local_policy_takes_only_this_nodes_endpoints(void **state)
 {
-    struct service_rules r = web(with_port, 2, two, 2, 0), remote = web(with_port, 2, two + 1, 1, 0);
+    struct service_rules r = web(with_port, 2, two, 2, 0);
+    struct service_rules remote = web(with_port, 2, two + 1, 1, 0);
     struct nft_state s;
     const char *ext;
 
