@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 
-enum { RETRY_MS = 2000, STOP_RETRY_MS = 1000 };
+enum { RETRY_MS = 2000, STOP_RETRY_MS = 1000, REMOVE_RETRY_MS = 500, REMOVE_TRIES_MAX = 10 };
 
 struct making {
     struct kpod *pod;
@@ -182,16 +182,49 @@ void sandbox_stop(struct kpod *kp)
     cri_stop_pod_sandbox(kp->kl->cri, kp->sandbox.id, on_stopped, kpod_ref(kp));
 }
 
+struct removal { /* of a sandbox; tried again, since its containers may just be going too */
+    struct kubelet *kl;
+    char *id;
+    struct timer again;
+    unsigned tries;
+};
+
+static void removal_try(struct timer *t);
+
 static void on_removed(void *arg, enum grpc_status status, struct str why,
                        const ProtobufCMessage *response)
 {
+    struct removal *r = arg;
+
     (void)response;
+    if (status != GRPC_OK && status != GRPC_NOT_FOUND && !r->kl->stopping &&
+        ++r->tries < REMOVE_TRIES_MAX) {
+        timer_start(&r->again, REMOVE_RETRY_MS, 0);
+        return;
+    }
     if (status != GRPC_OK && status != GRPC_NOT_FOUND)
         LOG_DEBUG("kubelet", "a sandbox could not be removed: %.*s", STR_ARG(why));
-    kubelet_unref(arg);
+    kubelet_unref(r->kl);
+    free(r->id);
+    free(r);
+}
+
+static void removal_try(struct timer *t)
+{
+    struct removal *r = container_of(t, struct removal, again);
+
+    if (r->kl->stopping)
+        on_removed(r, GRPC_CANCELLED, STR("the kubelet stops"), NULL);
+    else
+        cri_remove_pod_sandbox(r->kl->cri, r->id, on_removed, r);
 }
 
 void sandbox_remove(struct kubelet *kl, const char *id)
 {
-    cri_remove_pod_sandbox(kl->cri, id, on_removed, kubelet_ref(kl));
+    struct removal *r = xnew(struct removal);
+
+    r->kl = kubelet_ref(kl);
+    r->id = xstrdup(id);
+    timer_init(&r->again, kl->loop, removal_try);
+    removal_try(&r->again);
 }

@@ -208,7 +208,7 @@ static void container_status(const struct making *m, const struct kcontainer *kc
     if (kc->kind == KC_INIT)
         cs->ready = cs->state.terminated && cs->state.terminated->exit_code == 0;
     else
-        cs->ready = runs && kc->ready;
+        cs->ready = runs && kc->ready && kc->kind != KC_EPHEMERAL;
     cs->started = arena_box(m->a, (bool)(runs && kc->started));
     set_resources(m, c, cs);
     set_mounts(m, c, cs);
