@@ -2,6 +2,7 @@
 /* core_defaults.c - defaults of the core group that depend on other fields; constants are in the
  * schema. */
 #include "api/api.h"
+#include "api/map_fill.h"
 
 /* The tag or digest decides: "latest", or none at all, is always pulled. */
 static struct str pull_policy(struct str image)
@@ -62,17 +63,9 @@ void core_pod_spec_set_defaults(void *obj, struct arena *a)
     s->service_account = s->service_account_name;
 }
 
-static void requests_from_limits(struct core_resource_requirements *r, struct arena *a)
-{
-    for (size_t i = 0; i < r->limits.n; i++) {
-        if (!quantity_map_get(&r->requests, r->limits.v[i].key).set)
-            quantity_map_set(a, &r->requests, r->limits.v[i].key, r->limits.v[i].value);
-    }
-}
-
 static void default_container(struct core_pod_spec *spec, struct core_container *c, struct arena *a)
 {
-    requests_from_limits(&c->resources, a);
+    quantity_map_fill(a, &c->resources.requests, &c->resources.limits);
     for (size_t i = 0; spec->host_network && i < c->ports.n; i++) {
         if (c->ports.v[i].host_port == 0)
             c->ports.v[i].host_port = c->ports.v[i].container_port;
@@ -91,7 +84,7 @@ void core_pod_set_defaults(void *obj, struct arena *a)
     for (size_t i = 0; i < p->spec.init_containers.n; i++)
         default_container(&p->spec, &p->spec.init_containers.v[i], a);
     if (p->spec.resources)
-        requests_from_limits(p->spec.resources, a);
+        quantity_map_fill(a, &p->spec.resources->requests, &p->spec.resources->limits);
 }
 
 static void default_affinity(struct core_service_spec *s, struct arena *a)
@@ -186,21 +179,13 @@ void core_node_set_defaults(void *obj, struct arena *a)
         n->status.allocatable = n->status.capacity;
 }
 
-static void fill_from(struct quantity_map *m, const struct quantity_map *from, struct arena *a)
-{
-    for (size_t i = 0; i < from->n; i++) {
-        if (!quantity_map_get(m, from->v[i].key).set)
-            quantity_map_set(a, m, from->v[i].key, from->v[i].value);
-    }
-}
-
 void core_limit_range_item_set_defaults(void *obj, struct arena *a)
 {
     struct core_limit_range_item *l = obj;
 
     if (!str_eq(l->type, STR("Container")))
         return;
-    fill_from(&l->default_, &l->max, a);
-    fill_from(&l->default_request, &l->default_, a);
-    fill_from(&l->default_request, &l->min, a);
+    quantity_map_fill(a, &l->default_, &l->max);
+    quantity_map_fill(a, &l->default_request, &l->default_);
+    quantity_map_fill(a, &l->default_request, &l->min);
 }

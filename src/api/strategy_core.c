@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* strategy_core.c - how the kinds of the core group, but pods, are made and changed. Layer: api. */
+#include "api/map_fill.h"
 #include "api/validate_core.h"
 #include "schema/typed.h"
 
@@ -114,8 +115,7 @@ static void move_string_data(struct core_secret *s, struct arena *a)
 {
     struct string_map *data = (void *)&s->data; /* bytes and strings lie alike */
 
-    for (size_t i = 0; i < s->string_data.n; i++)
-        string_map_set(a, data, s->string_data.v[i].key, s->string_data.v[i].value);
+    string_map_fill(a, data, &s->string_data, true);
     s->string_data = (struct string_map){0};
 }
 

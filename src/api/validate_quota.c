@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* validate_quota.c - limit ranges and resource quotas. Layer: api. */
+#include "api/map_fill.h"
 #include "api/validate_core.h"
 #include "schema/format.h"
 #include "schema/typed.h"
@@ -48,9 +49,9 @@ static void check_ratio(struct field_errors *errs, const struct path *at, struct
 static void check_item_order(struct field_errors *errs, const struct path *at, struct str name,
                              const struct core_limit_range_item *l)
 {
-    struct quantity min = quantity_map_get(&l->min, name), max = quantity_map_get(&l->max, name);
-    struct quantity def = quantity_map_get(&l->default_, name);
-    struct quantity request = quantity_map_get(&l->default_request, name);
+    struct quantity min = quantity_map_find(&l->min, name), max = quantity_map_find(&l->max, name);
+    struct quantity def = quantity_map_find(&l->default_, name);
+    struct quantity request = quantity_map_find(&l->default_request, name);
 
     check_order(errs, AT(at, "min"), name, min, max, "min", "max");
     check_order(errs, AT(at, "defaultRequest"), name, min, request, "min", "default request");
@@ -59,7 +60,7 @@ static void check_item_order(struct field_errors *errs, const struct path *at, s
                 "default limit");
     check_order(errs, AT(at, "default"), name, min, def, "min", "default");
     check_order(errs, AT(at, "default"), name, def, max, "default", "max");
-    check_ratio(errs, at, name, quantity_map_get(&l->max_limit_request_ratio, name), min, max);
+    check_ratio(errs, at, name, quantity_map_find(&l->max_limit_request_ratio, name), min, max);
     if (!resource_overcommits(name) && def.set && request.set && quantity_cmp(def, request) != 0)
         err_invalid(errs, AT(at, "defaultRequest"), doc_string(text_of(errs, request)),
                     "default value %.*s must equal to defaultRequest value %.*s in %.*s",
@@ -96,8 +97,8 @@ static void check_limit(struct field_errors *errs, const struct path *at,
         check_limit_names(errs, AT(at, names[i]), l->type, maps[i]);
     }
     if (str_eqz(l->type, "PersistentVolumeClaim") &&
-        !quantity_map_get(&l->min, STR("storage")).set &&
-        !quantity_map_get(&l->max, STR("storage")).set)
+        !quantity_map_find(&l->min, STR("storage")).set &&
+        !quantity_map_find(&l->max, STR("storage")).set)
         err_required(errs, at,
                      "either minimum or maximum storage value is required, but neither "
                      "was provided");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* validate_resources.c - names and amounts of resources. Layer: api. */
+#include "api/map_fill.h"
 #include "api/validate.h"
 #include "schema/format.h"
 
@@ -155,7 +156,7 @@ void check_container_resources(struct field_errors *errs, const struct path *at,
     check_amounts(errs, AT(at, "requests"), &r->requests);
     for (size_t i = 0; i < r->requests.n; i++)
         check_against_limit(errs, at, &r->requests.v[i],
-                            quantity_map_get(&r->limits, r->requests.v[i].key));
+                            quantity_map_find(&r->limits, r->requests.v[i].key));
     if ((has_huge(&r->limits) || has_huge(&r->requests)) && !has_computing(&r->limits) &&
         !has_computing(&r->requests))
         err_forbidden(errs, at, "HugePages require cpu or memory");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* workload_defaults.c - defaults of the other groups that depend on other fields. */
 #include "api/api.h"
+#include "api/map_fill.h"
 
 static struct int_or_string percent(struct str text)
 {
@@ -65,10 +66,8 @@ void batch_job_set_defaults(void *obj, struct arena *a)
         s->parallelism = arena_box(a, (int32_t)1);
     if (!s->backoff_limit)
         s->backoff_limit = arena_box(a, (int32_t)(s->backoff_limit_per_index ? INT32_MAX : 6));
-    if (j->metadata.labels.n == 0 && labels->n > 0) {
-        for (size_t i = 0; i < labels->n; i++)
-            string_map_set(a, &j->metadata.labels, labels->v[i].key, labels->v[i].value);
-    }
+    if (j->metadata.labels.n == 0)
+        string_map_fill(a, &j->metadata.labels, labels, false);
     if (!s->completion_mode)
         s->completion_mode = arena_box(a, STR("NonIndexed"));
     if (!s->suspend)

@@ -107,6 +107,26 @@ static void test_secret_takes_string_data(void **state)
     assert_int_equal(s->string_data.n, 0);
 }
 
+/* As many entries as a body can have: neither time nor memory may grow by their square. */
+static void test_large_maps(void **state)
+{
+    enum { N = 50000 };
+    auto_arena a = {0};
+    struct core_pod *pod = rig_object(&res_core_pods, "{'spec':{'containers':[{}]}}", &a);
+    struct core_resource_requirements *r = &pod->spec.containers.v[0].resources;
+    struct quantity_pair *limits = arena_calloc(&a, N, sizeof(*limits));
+
+    (void)state;
+    for (size_t i = 0; i < N; i++)
+        limits[i] = (struct quantity_pair){str_printf(&a, "r%05zu", i),
+                                           quantity_from_i64(1, QUANTITY_DECIMAL_SI)};
+    r->limits.v = limits;
+    r->limits.n = N;
+    typed_default(&type_core_pod, pod, &a);
+    assert_int_equal(r->requests.n, N);
+    assert_str_equal(r->requests.v[N - 1].key, "r49999");
+}
+
 static void test_job(void **state)
 {
     auto_arena a = {0};
@@ -205,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_namespace),
         cmocka_unit_test(test_storage),
         cmocka_unit_test(test_secret_takes_string_data),
+        cmocka_unit_test(test_large_maps),
         cmocka_unit_test(test_job),
         cmocka_unit_test(test_daemonset_counts_templates),
         cmocka_unit_test(test_visitor_sees_all_lists),
