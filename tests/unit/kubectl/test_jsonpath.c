@@ -10,7 +10,8 @@
 static const char text[] =
     "{\"kind\":\"List\",\"items\":["
     "{\"kind\":\"None\",\"metadata\":{\"name\":\"127.0.0.1\",\"labels\":"
-    "{\"kubernetes.io/hostname\":\"one\"}},\"status\":{\"capacity\":{\"cpu\":\"4\"},\"ready\":true}},"
+    "{\"kubernetes.io/hostname\":\"one\"}},"
+    "\"status\":{\"capacity\":{\"cpu\":\"4\"},\"ready\":true}},"
     "{\"kind\":\"None\",\"metadata\":{\"name\":\"127.0.0.2\"},\"status\":{\"capacity\":"
     "{\"cpu\":\"8\"},\"addresses\":[{\"type\":\"A\",\"address\":\"x\"},"
     "{\"type\":\"B\",\"address\":\"y\"}]}}],"
