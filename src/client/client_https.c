@@ -14,7 +14,7 @@ struct https_client {
     struct tls_context *tls;
     char *authorization; /* "Bearer ..." or NULL */
     struct http_header headers[1];
-    struct str prefix;   /* path of the server URL, mostly empty */
+    struct str prefix; /* path of the server URL, mostly empty */
     struct arena arena;
 };
 struct https_call { /* in the call's arena */
@@ -29,9 +29,9 @@ struct https_watch {
     struct watch_opts opts;
     struct arena arena;
     struct http_call *http;
-    struct buf line;   /* bytes of an event that is not whole yet */
+    struct buf line; /* bytes of an event that is not whole yet */
     int status;
-    int code;          /* why it ends, when the server said so in an ERROR event */
+    int code; /* why it ends, when the server said so in an ERROR event */
     struct err err;
     bool freed, ended;
 };
@@ -82,8 +82,7 @@ static int read_status(int http_status, struct str body, struct err *err, int32_
     }
     if (message.len == 0)
         message = str_sub(str_trim(body), 0, 200);
-    return err_new(err, err_from_http(http_status, str_dupz(&a, reason)), "%.*s",
-                   STR_ARG(message));
+    return err_new(err, err_from_http(http_status, str_dupz(&a, reason)), "%.*s", STR_ARG(message));
 }
 
 static void on_head(void *arg, int status, const struct http_header *headers, size_t n)
@@ -150,8 +149,8 @@ static void on_done(void *arg, const struct err *transport_err)
 
     r.err = &err;
     if (hc->body.overflow) {
-        r.code = err_new(&err, ERR_TOO_LARGE, "the answer is larger than %d bytes",
-                         ANSWER_BYTES_MAX);
+        r.code =
+            err_new(&err, ERR_TOO_LARGE, "the answer is larger than %d bytes", ANSWER_BYTES_MAX);
     } else if (transport_err) {
         r.code = err_new(&err, transport_err->code, "%s", transport_err->msg);
     } else if (hc->status >= 400) {
@@ -252,9 +251,9 @@ static void start(struct client *base, struct transport_call *call)
     else if (call->verb == VERB_DELETE || call->verb == VERB_DELETECOLLECTION)
         write_delete_options(&body, call);
     if (body.len > 0)
-        headers[n++] = (struct http_header){
-            STR("content-type"),
-            call->patch_type ? str_from(call->patch_type) : STR("application/json")};
+        headers[n++] =
+            (struct http_header){STR("content-type"), call->patch_type ? str_from(call->patch_type)
+                                                                       : STR("application/json")};
     if (c->authorization)
         headers[n++] = c->headers[0];
     rq.target = buf_view(&target);
@@ -341,8 +340,8 @@ static void on_watch_data(void *arg, struct str piece)
         return;
     buf_str(&w->line, piece);
     if (w->line.overflow) {
-        w->code = err_new(&w->err, ERR_TOO_LARGE, "an event is larger than %d bytes",
-                          EVENT_BYTES_MAX);
+        w->code =
+            err_new(&w->err, ERR_TOO_LARGE, "an event is larger than %d bytes", EVENT_BYTES_MAX);
         http_call_cancel(w->http);
         return;
     }
@@ -469,8 +468,8 @@ static int split_url(struct str url, struct arena *a, struct http_client_opts *o
         return err_new(err, ERR_BAD_REQUEST, "server \"%.*s\" is no http or https URL",
                        STR_ARG(url));
     rest = str_sub(url, *ret_tls ? 8 : 7, url.len);
-    authority = str_sub(rest, 0, str_find_char(rest, '/') < 0 ? rest.len
-                                                               : (size_t)str_find_char(rest, '/'));
+    authority = str_sub(rest, 0,
+                        str_find_char(rest, '/') < 0 ? rest.len : (size_t)str_find_char(rest, '/'));
     *ret_prefix = str_sub(rest, authority.len, rest.len);
     while (ret_prefix->len > 0 && ret_prefix->p[ret_prefix->len - 1] == '/')
         ret_prefix->len--;

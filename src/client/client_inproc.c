@@ -11,16 +11,16 @@ struct inproc_client {
     struct apiserver *as;
     struct str user;
     const char *const *groups;
-    unsigned watches;    /* still known to the server: the client lives on until they have ended */
+    unsigned watches; /* still known to the server: the client lives on until they have ended */
     bool destroyed;
-    struct timer alive;  /* keeps the loop running while the server may still post answers to it */
+    struct timer alive; /* keeps the loop running while the server may still post answers to it */
 };
 struct inproc_watch {
     struct client_watch base;
     struct inproc_call call;
     struct watch_opts opts; /* strings in arena */
     struct arena arena;
-    bool freed;             /* the owner has let go: nothing is told any more */
+    bool freed; /* the owner has let go: nothing is told any more */
     bool ended;
 };
 

@@ -5,8 +5,9 @@
 #include "base/map.h"
 #include "codec/json.h"
 
-/* As client-go's correlator: repeats of one event count up; more than SIMILAR_MAX events that differ
- * only in their text within SIMILAR_MS are told as one; a source that floods one object is cut. */
+/* As client-go's correlator: repeats of one event count up; more than SIMILAR_MAX events that
+ * differ only in their text within SIMILAR_MS are told as one; a source that floods one object is
+ * cut. */
 enum {
     KNOWN_MAX = 4096,
     SIMILAR_MAX = 10,
@@ -152,9 +153,8 @@ static void send_create(struct sent *s)
     uint64_t stamp = MAX(now, r->last_stamp + 1); /* names are made of it */
 
     r->last_stamp = stamp;
-    s->event->metadata.name = str_printf(&s->arena, "%.*s.%llx",
-                                         STR_ARG(s->event->involved_object.name),
-                                         (unsigned long long)stamp);
+    s->event->metadata.name = str_printf(
+        &s->arena, "%.*s.%llx", STR_ARG(s->event->involved_object.name), (unsigned long long)stamp);
     client_create(r->client, &res_core_events, s->ns, STR_NULL, NULL, s->event, NULL, on_sent, s);
 }
 

@@ -21,12 +21,12 @@ struct informer {
     struct client_watch *watch;
     struct timer retry;
     uint32_t retry_ms;
-    int64_t revision;   /* of the last event or bookmark */
-    bool synced;        /* the first full state has been handed out */
-    bool replacing;     /* between the start of a watch with initial events and their end */
-    struct omap fresh;  /* while replacing: what has been named so far */
-    struct timer late;  /* runs on_add of handlers that came after the sync */
-    size_t n_told;      /* handlers that have been told all objects */
+    int64_t revision;  /* of the last event or bookmark */
+    bool synced;       /* the first full state has been handed out */
+    bool replacing;    /* between the start of a watch with initial events and their end */
+    struct omap fresh; /* while replacing: what has been named so far */
+    struct timer late; /* runs on_add of handlers that came after the sync */
+    size_t n_told;     /* handlers that have been told all objects */
 };
 struct informers {
     struct client *client;
@@ -120,8 +120,8 @@ static void on_event(void *arg, const struct watch_event *ev)
     struct informer *i = arg;
 
     i->retry_ms = 0;
-    /* First, since handlers may ask how far the cache is. Initial events come in no order of revisions:
-     * until their end the cache is not as far as any of them. */
+    /* First, since handlers may ask how far the cache is. Initial events come in no order of
+     * revisions: until their end the cache is not as far as any of them. */
     if (ev->revision > i->revision && (!i->replacing || ev->initial_end))
         i->revision = ev->revision;
     switch (ev->type) {
@@ -155,8 +155,9 @@ static void on_end(void *arg, int code, const struct err *err)
         LOG_DEBUG("informer", "watch of %s ended: %s", i->res->plural, err->msg);
     if (code == ERR_EXPIRED || i->replacing)
         i->revision = 0; /* start over with the full state */
-    i->retry_ms = code == 0 ? RETRY_MIN_MS : i->retry_ms ? MIN(i->retry_ms * 2, RETRY_MAX_MS)
-                                                         : RETRY_MIN_MS;
+    i->retry_ms = code == 0     ? RETRY_MIN_MS
+                  : i->retry_ms ? MIN(i->retry_ms * 2, RETRY_MAX_MS)
+                                : RETRY_MIN_MS;
     timer_start(&i->retry, i->retry_ms, 0);
 }
 

@@ -12,13 +12,13 @@
 struct informer;
 struct informers; /* a factory: one informer for each (resource, namespace, selectors) */
 struct informer_handler {
-    void (*on_add)(void *arg, struct object *o);                       /* may be NULL, as the others */
+    void (*on_add)(void *arg, struct object *o); /* may be NULL, as the others */
     void (*on_update)(void *arg, struct object *old, struct object *o);
     void (*on_delete)(void *arg, struct object *o);
     void *arg;
 };
-struct informers *informers_new(struct client *c);          /** A factory over @c (borrowed). */
-struct informers *informers_free(struct informers *f);      /** Stops and frees all. Returns NULL. */
+struct informers *informers_new(struct client *c);     /** A factory over @c (borrowed). */
+struct informers *informers_free(struct informers *f); /** Stops and frees all. Returns NULL. */
 /** The informer of @res in @ns (empty: all) with selectors (NULL: none); started at once. */
 struct informer *informers_get(struct informers *f, const struct resource *res, struct str ns,
                                const char *label_selector, const char *field_selector);
@@ -34,7 +34,8 @@ bool informers_synced(const struct informers *f);
 void informers_on_synced(struct informers *f, void (*fn)(void *arg), void *arg);
 /** The object, borrowed until the next return to the loop, or NULL. */
 struct object *informer_find(const struct informer *i, struct str ns, struct str name);
-/** All objects by store key order; borrowed, do not change during iteration (handlers run from the loop). */
+/** All objects by store key order; borrowed, do not change during iteration (handlers run from the
+ * loop). */
 const struct omap *informer_objects(const struct informer *i);
 /* for (struct object *o = informer_first(i, ns, &it); o; o = informer_next(&it)) ... */
 struct informer_iter {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubeconfig.c - the current context of a kubeconfig file, resolved to one server and one identity. */
+/* kubeconfig.c - the current context of a kubeconfig file, resolved to one server and one identity.
+ */
 #include "client/client_https.h"
 #include "codec/base64.h"
 #include "codec/json.h"
@@ -13,9 +14,8 @@ enum { KUBECONFIG_BYTES_MAX = 1024 * 1024 };
 
 void kubeconfig_deinit(struct kubeconfig *k)
 {
-    char **all[] = {&k->server, &k->ca_pem,  &k->cert_pem,        &k->key_pem,
-                    &k->token,  &k->context, &k->tls_server_name, &k->namespace_,
-                    &k->user,   &k->cluster};
+    char **all[] = {&k->server,  &k->ca_pem,          &k->cert_pem,   &k->key_pem, &k->token,
+                    &k->context, &k->tls_server_name, &k->namespace_, &k->user,    &k->cluster};
 
     for (size_t i = 0; i < ARRAY_LEN(all); i++) {
         free(*all[i]);
@@ -164,12 +164,14 @@ int kubeconfig_load(const char *path, const char *context, struct kubeconfig *re
 void kubeconfig_write(struct buf *out, const char *name, const char *server, struct str ca_pem,
                       struct str cert_pem, struct str key_pem)
 {
-    buf_printf(out, "apiVersion: v1\nkind: Config\ncurrent-context: %s\nclusters:\n"
-                    "- name: %s\n  cluster:\n    server: %s\n    certificate-authority-data: ",
+    buf_printf(out,
+               "apiVersion: v1\nkind: Config\ncurrent-context: %s\nclusters:\n"
+               "- name: %s\n  cluster:\n    server: %s\n    certificate-authority-data: ",
                name, name, server);
     base64_write(out, ca_pem);
-    buf_printf(out, "\ncontexts:\n- name: %s\n  context:\n    cluster: %s\n    user: %s\n"
-                    "users:\n- name: %s\n  user:\n    client-certificate-data: ",
+    buf_printf(out,
+               "\ncontexts:\n- name: %s\n  context:\n    cluster: %s\n    user: %s\n"
+               "users:\n- name: %s\n  user:\n    client-certificate-data: ",
                name, name, name, name);
     base64_write(out, cert_pem);
     buf_puts(out, "\n    client-key-data: ");

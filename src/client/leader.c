@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* leader.c - whoever renews the Lease leads; it is taken when its holder has been silent for its duration
- * by OUR clock, so clocks need not agree (client-go's rule). */
+/* leader.c - whoever renews the Lease leads; it is taken when its holder has been silent for its
+ * duration by OUR clock, so clocks need not agree (client-go's rule). */
 #include "client/leader.h"
 
 #include "base/log.h"
@@ -10,10 +10,10 @@ struct leader {
     struct client *client;
     struct leader_opts opts;
     struct timer timer;
-    struct object *seen;     /* the Lease as last read */
-    uint64_t seen_ms;        /* when it last changed */
-    uint64_t began_ms;       /* when the last write of the Lease was sent */
-    struct timer deadline;   /* ends our leadership unless we renew it in time, whatever calls do */
+    struct object *seen;   /* the Lease as last read */
+    uint64_t seen_ms;      /* when it last changed */
+    uint64_t began_ms;     /* when the last write of the Lease was sent */
+    struct timer deadline; /* ends our leadership unless we renew it in time, whatever calls do */
     bool leading, busy, freed;
 };
 
@@ -109,8 +109,7 @@ static void write_lease(struct leader *l, bool create)
     struct str identity = str_from(l->opts.identity);
     struct time_value now = time_from_ns(loop_wall_ns(client_loop(l->client)));
     int32_t seconds = (int32_t)(l->opts.lease_ms / 1000), transitions = 0;
-    const struct coordination_lease *old =
-        create ? NULL : OBJECT_AS(coordination_lease, l->seen);
+    const struct coordination_lease *old = create ? NULL : OBJECT_AS(coordination_lease, l->seen);
 
     if (old)
         lease = *old;

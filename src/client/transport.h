@@ -8,15 +8,15 @@ struct transport_call { /* one call as the transport sees it; lives until `done`
     enum verb verb;
     const struct resource *res;
     struct str ns, name;
-    struct client_opts opts;   /* strings copied into arena */
+    struct client_opts opts; /* strings copied into arena */
     const struct type *body_type;
-    const void *body;          /* copied into arena; NULL: none */
+    const void *body; /* copied into arena; NULL: none */
     const char *patch_type;
     struct str patch;
     struct arena arena;
     client_cb cb;
     void *arg;
-    void *priv;                /* the transport's */
+    void *priv;                         /* the transport's */
     struct transport_call *prev, *next; /* the client's list of calls in flight */
 };
 struct transport_ops {

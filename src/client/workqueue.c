@@ -9,9 +9,9 @@ enum item_state { ITEM_WAITING, ITEM_READY, ITEM_ACTIVE };
 struct item {
     struct timer timer; /* of WAITING */
     struct workqueue *wq;
-    struct item *next;  /* in the ready list */
+    struct item *next; /* in the ready list */
     enum item_state state;
-    bool dirty;         /* added while active */
+    bool dirty; /* added while active */
     uint64_t dirty_delay_ms;
     unsigned failures;
     size_t len;

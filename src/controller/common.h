@@ -7,7 +7,8 @@
 bool pod_is_active(const struct core_pod *pod);
 /** Condition Ready is True. */
 bool pod_is_ready(const struct core_pod *pod);
-/** Ready for at least @min_ready_sec at @now_ns; @ret_wait_ms (may be NULL): how long until it would be. */
+/** Ready for at least @min_ready_sec at @now_ns; @ret_wait_ms (may be NULL): how long until it
+ * would be. */
 bool pod_is_available(const struct core_pod *pod, int32_t min_ready_sec, int64_t now_ns,
                       uint64_t *ret_wait_ms);
 /** When Ready last changed; unset without the condition. */
@@ -21,9 +22,11 @@ const struct meta_owner_reference *controller_of(const struct meta_object_meta *
 bool controlled_by(const struct meta_object_meta *meta, struct str uid);
 /** A reference that makes @owner the controller. Views into @owner; flags in @a. */
 struct meta_owner_reference controller_ref(const struct object *owner, struct arena *a);
-/** A merge patch text that adds @owner as controller to an object of @uid / that takes it away. In @a. */
+/** A merge patch text that adds @owner as controller to an object of @uid / that takes it away. In
+ * @a. */
 struct str adopt_patch(const struct object *owner, struct str uid, struct arena *a);
-struct str release_patch(const struct object *owner, struct str uid, struct arena *a); /** See adopt. */
+struct str release_patch(const struct object *owner, struct str uid,
+                         struct arena *a); /** See adopt. */
 
 /** A copy whose entries may be set and removed; strings are shared. In @a. */
 struct string_map copy_map(const struct string_map *m, struct arena *a);

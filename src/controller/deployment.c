@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* deployment.c - rolls a Deployment's template out over ReplicaSets, one step a plan.
  *
- * Each plan changes as little as one step needs - create the new set, scale it up, scale old ones down - and
- * the next plan goes on from what came of it. */
+ * Each plan changes as little as one step needs - create the new set, scale it up, scale old ones
+ * down - and the next plan goes on from what came of it. */
 #include "controller/deployment.h"
 #include "schema/typed.h"
 
@@ -71,8 +71,8 @@ static void collect(struct dep *dep, struct plan *plan)
         bool owned = controlled_by(&set->metadata, dep->object->uid);
         bool matches = selector_match_labels(&dep->selector, o);
 
-        if (!matches || (!owned && (controller_of(&set->metadata) ||
-                                    dep->d->metadata.deletion_timestamp.set)))
+        if (!matches ||
+            (!owned && (controller_of(&set->metadata) || dep->d->metadata.deletion_timestamp.set)))
             continue;
         if (!owned) {
             struct plan_op op = {.kind = PLAN_PATCH,
@@ -87,15 +87,15 @@ static void collect(struct dep *dep, struct plan *plan)
             continue; /* counted once it is ours */
         }
         if (dep->n == cap) {
-            dep->sets = arena_grow(v->arena, dep->sets, dep->n, cap ? cap * 2 : 8,
-                                   sizeof(*dep->sets));
+            dep->sets =
+                arena_grow(v->arena, dep->sets, dep->n, cap ? cap * 2 : 8, sizeof(*dep->sets));
             cap = cap ? cap * 2 : 8;
         }
-        dep->sets[dep->n++] = (struct dep_set){.object = o,
-                                               .set = set,
-                                               .revision = revision_of(set),
-                                               .replicas =
-                                                   set->spec.replicas ? *set->spec.replicas : 1};
+        dep->sets[dep->n++] =
+            (struct dep_set){.object = o,
+                             .set = set,
+                             .revision = revision_of(set),
+                             .replicas = set->spec.replicas ? *set->spec.replicas : 1};
     }
     if (dep->n > 1)
         qsort(dep->sets, dep->n, sizeof(*dep->sets), by_creation);
@@ -202,8 +202,9 @@ static int64_t next_revision(const struct dep *dep)
     return max + 1;
 }
 
-/* The Deployment carries the revision of its new set. After all else: the status has been written then,
- * so this write is of an old revision unless nothing else was to be done; it comes with the next plan. */
+/* The Deployment carries the revision of its new set. After all else: the status has been written
+ * then, so this write is of an old revision unless nothing else was to be done; it comes with the
+ * next plan. */
 static void plan_own_revision(struct dep *dep, int64_t revision, struct plan *plan)
 {
     struct arena *a = dep->v->arena;
@@ -264,21 +265,21 @@ static void create_new_set(struct dep *dep, struct plan *plan)
     set->spec.min_ready_seconds = dep->d->spec.min_ready_seconds;
     set->spec.selector = selector;
     set->spec.template = dep->d->spec.template;
-    set->spec.template.metadata.labels =
-        copy_map(&dep->d->spec.template.metadata.labels, a);
+    set->spec.template.metadata.labels = copy_map(&dep->d->spec.template.metadata.labels, a);
     string_map_set(a, &set->spec.template.metadata.labels, STR(LABEL_HASH), hash);
     set->metadata.labels = set->spec.template.metadata.labels;
     set->metadata.annotations = set_annotations(dep, NULL, next_revision(dep), a);
     set_sizes(dep, &set->metadata.annotations, a);
-    op.ok_text = arena_printf(a, "Scaled up replica set %.*s from 0 to %d",
-                              STR_ARG(set->metadata.name), *n);
+    op.ok_text =
+        arena_printf(a, "Scaled up replica set %.*s from 0 to %d", STR_ARG(set->metadata.name), *n);
     if (*n == 0)
         op.ok_reason = NULL;
     plan_add(plan, &op);
     plan_own_revision(dep, next_revision(dep), plan);
 }
 
-/* Brings the annotations and minReadySeconds of the present new set up to date. True if it had to. */
+/* Brings the annotations and minReadySeconds of the present new set up to date. True if it had to.
+ */
 static bool refresh_new_set(struct dep *dep, struct plan *plan)
 {
     struct arena *a = dep->v->arena;
@@ -301,7 +302,8 @@ static bool refresh_new_set(struct dep *dep, struct plan *plan)
     return true;
 }
 
-/* True when the new set has all pods that are wanted, and they are available: the old ones need none. */
+/* True when the new set has all pods that are wanted, and they are available: the old ones need
+ * none. */
 static bool saturated(const struct dep *dep)
 {
     const struct dep_set *s = dep->new_set;
@@ -351,8 +353,8 @@ static int32_t unavailable_of(const struct dep_set *s)
 static void plan_scale_down(struct dep *dep, struct plan *plan)
 {
     int32_t min_available = dep->replicas - dep->max_unavailable;
-    int32_t left = rolling_scale_down_max(total_replicas(dep), min_available,
-                                          unavailable_of(dep->new_set));
+    int32_t left =
+        rolling_scale_down_max(total_replicas(dep), min_available, unavailable_of(dep->new_set));
     int32_t available = 0, healthy_left;
 
     for (size_t i = 0; i < dep->n; i++)
@@ -414,8 +416,7 @@ static bool old_pods_run(const struct dep *dep)
          o = informer_next(&it)) {
         const struct core_pod *pod = OBJECT_AS(core_pod, o);
 
-        if (str_eq(pod->status.phase, STR("Succeeded")) ||
-            str_eq(pod->status.phase, STR("Failed")))
+        if (str_eq(pod->status.phase, STR("Succeeded")) || str_eq(pod->status.phase, STR("Failed")))
             continue;
         for (size_t i = 0; i < dep->n; i++) {
             if (&dep->sets[i] != dep->new_set &&
@@ -453,8 +454,8 @@ static int by_revision(const void *va, const void *vb)
 
 static void plan_cleanup(struct dep *dep, struct plan *plan)
 {
-    int32_t limit = dep->d->spec.revision_history_limit ? *dep->d->spec.revision_history_limit
-                                                         : INT32_MAX;
+    int32_t limit =
+        dep->d->spec.revision_history_limit ? *dep->d->spec.revision_history_limit : INT32_MAX;
     struct dep_set **old = arena_calloc(dep->v->arena, dep->n + 1, sizeof(*old));
     size_t n = 0;
 

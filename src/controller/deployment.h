@@ -5,10 +5,10 @@
 #include "schema/selector.h"
 
 #define ANN_REVISION "deployment.kubernetes.io/revision"
-#define ANN_HISTORY "deployment.kubernetes.io/revision-history"
-#define ANN_DESIRED "deployment.kubernetes.io/desired-replicas"
-#define ANN_MAX "deployment.kubernetes.io/max-replicas"
-#define LABEL_HASH "pod-template-hash"
+#define ANN_HISTORY  "deployment.kubernetes.io/revision-history"
+#define ANN_DESIRED  "deployment.kubernetes.io/desired-replicas"
+#define ANN_MAX      "deployment.kubernetes.io/max-replicas"
+#define LABEL_HASH   "pod-template-hash"
 
 struct dep_set { /* a ReplicaSet of the Deployment */
     const struct object *object;
@@ -42,7 +42,8 @@ int32_t rolling_scale_down_max(int32_t all, int32_t min_available, int32_t new_u
 /** maxSurge and maxUnavailable as numbers: surge rounds up, unavailable down, not both 0. */
 void rolling_bounds(const struct apps_deployment *d, int32_t replicas, int32_t *ret_surge,
                     int32_t *ret_unavailable);
-/** Shares of the sets when the Deployment is scaled in the middle of a rollout; sets dep_set.replicas. */
+/** Shares of the sets when the Deployment is scaled in the middle of a rollout; sets
+ * dep_set.replicas. */
 void proportional_scale(struct dep *dep, struct dep_set **sets, size_t n);
 
 /** Plans the scale of @s to @replicas, with the annotations that go with it and an Event. */

@@ -23,7 +23,8 @@ bool template_equal(const struct core_pod_template_spec *a, const struct core_po
     return typed_equal(&type_core_pod_template_spec, &x, &y);
 }
 
-/* Any hash serves: sets are recognised by their template. The alphabet avoids words, as upstream's. */
+/* Any hash serves: sets are recognised by their template. The alphabet avoids words, as upstream's.
+ */
 struct str template_hash(const struct core_pod_template_spec *t, int32_t collisions,
                          struct arena *arena)
 {
@@ -117,7 +118,8 @@ static int32_t share_change(const struct dep *dep, const struct dep_set *s, int3
         max_before = dep->d->status.replicas;
     if (max_before == 0)
         return 0;
-    share = (int32_t)(((int64_t)s->replicas * allowed * 2 + max_before) / ((int64_t)max_before * 2));
+    share =
+        (int32_t)(((int64_t)s->replicas * allowed * 2 + max_before) / ((int64_t)max_before * 2));
     share -= s->replicas;
     return left > 0 ? MAX(0, MIN(share, left)) : MIN(0, MAX(share, left));
 }

@@ -24,7 +24,8 @@ static struct time_value now_of(const struct view *v)
     return time_from_ns(v->now_ns / 1000000000 * 1000000000);
 }
 
-/* Sets a condition. Equal status and reason keep it as it is, unless @touch: then its update time is now. */
+/* Sets a condition. Equal status and reason keep it as it is, unless @touch: then its update time
+ * is now. */
 static void condition_set(struct conditions *c, const char *type, const char *status,
                           const char *reason, struct str message, bool touch)
 {
@@ -64,11 +65,11 @@ static void sum_up(const struct dep *dep, struct apps_deployment_status *st)
 {
     int32_t *terminating = arena_new(dep->v->arena, int32_t);
 
-    *st = (struct apps_deployment_status){
-        .observed_generation = dep->d->metadata.generation,
-        .collision_count = dep->d->status.collision_count,
-        .updated_replicas = dep->new_set ? dep->new_set->set->status.replicas : 0,
-        .terminating_replicas = terminating};
+    *st = (struct apps_deployment_status){.observed_generation = dep->d->metadata.generation,
+                                          .collision_count = dep->d->status.collision_count,
+                                          .updated_replicas =
+                                              dep->new_set ? dep->new_set->set->status.replicas : 0,
+                                          .terminating_replicas = terminating};
     for (size_t i = 0; i < dep->n; i++) {
         const struct apps_replica_set_status *s = &dep->sets[i].set->status;
 
@@ -125,8 +126,8 @@ static void set_progressing(const struct dep *dep, const struct apps_deployment_
         return;
     }
     if (dep->d->spec.paused) {
-        condition_set(c, "Progressing", "Unknown", "DeploymentPaused",
-                      STR("Deployment is paused"), false);
+        condition_set(c, "Progressing", "Unknown", "DeploymentPaused", STR("Deployment is paused"),
+                      false);
         return;
     }
     if (old && str_eq(old->reason, STR("DeploymentPaused")))
@@ -136,13 +137,15 @@ static void set_progressing(const struct dep *dep, const struct apps_deployment_
         if (dep->v->last_error.len > 0)
             condition_set(c, "Progressing", "False", "ReplicaSetCreateError",
                           str_printf(a, "Failed to create new replica set: %.*s",
-                                     STR_ARG(dep->v->last_error)), false);
+                                     STR_ARG(dep->v->last_error)),
+                          false);
         return;
     }
     if (complete(dep, st)) {
-        condition_set(c, "Progressing", "True", "NewReplicaSetAvailable",
-                      str_printf(a, "ReplicaSet \"%.*s\" has successfully progressed.",
-                                 STR_ARG(name)), false);
+        condition_set(
+            c, "Progressing", "True", "NewReplicaSetAvailable",
+            str_printf(a, "ReplicaSet \"%.*s\" has successfully progressed.", STR_ARG(name)),
+            false);
         return;
     }
     if (progressing(dep, st)) {
@@ -155,12 +158,13 @@ static void set_progressing(const struct dep *dep, const struct apps_deployment_
         str_eq(old->reason, STR("DeploymentResumed")))
         condition_set(c, "Progressing", "True", old ? "ReplicaSetUpdated" : "NewReplicaSetCreated",
                       old ? str_printf(a, "ReplicaSet \"%.*s\" is progressing.", STR_ARG(name))
-                          : str_printf(a, "Created new replica set \"%.*s\"", STR_ARG(name)), true);
+                          : str_printf(a, "Created new replica set \"%.*s\"", STR_ARG(name)),
+                      true);
     left = deadline_left_ms(dep, old);
     if (left == 0)
-        condition_set(c, "Progressing", "False", "ProgressDeadlineExceeded",
-                      str_printf(a, "ReplicaSet \"%.*s\" has timed out progressing.",
-                                 STR_ARG(name)), false);
+        condition_set(
+            c, "Progressing", "False", "ProgressDeadlineExceeded",
+            str_printf(a, "ReplicaSet \"%.*s\" has timed out progressing.", STR_ARG(name)), false);
     else if (left > 0)
         plan_requeue(plan, (uint64_t)left);
 }

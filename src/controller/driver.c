@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* driver.c - from events to keys, from keys to plans, from plans to writes; see controller.h.
  *
- * A key whose last plan wrote something is planned again only when the informers show those writes: each
- * write leaves an expectation (this resource at this revision; this object gone or going). A plan refers to
- * objects of the caches, which may change while it is carried out: the job holds the caches as they were. */
+ * A key whose last plan wrote something is planned again only when the informers show those writes:
+ * each write leaves an expectation (this resource at this revision; this object gone or going). A
+ * plan refers to objects of the caches, which may change while it is carried out: the job holds the
+ * caches as they were. */
 #include "controller/driver.h"
 
 #include "base/log.h"
@@ -14,8 +15,8 @@
 #include "controller/owners.h"
 
 enum {
-    ACTIVE_MAX = 32,          /* keys whose plans run at the same time */
-    EXPECT_RETRY_MS = 500,    /* events normally come first */
+    ACTIVE_MAX = 32,           /* keys whose plans run at the same time */
+    EXPECT_RETRY_MS = 500,     /* events normally come first */
     EXPECT_GIVE_UP_MS = 30000, /* a write whose event never came must not stop a key for ever */
     GONE_MAX = 10000           /* missing objects of one resource whose age is kept */
 };
@@ -35,7 +36,7 @@ struct age {
 };
 struct expectation {
     const struct resource *res;
-    int64_t revision;  /* > 0: the informer must have come so far */
+    int64_t revision;         /* > 0: the informer must have come so far */
     struct str ns, name, uid; /* else: this object must be gone or going */
 };
 struct key_state { /* of a key that has expectations or has failed */
@@ -59,7 +60,7 @@ struct driver {
     uint64_t since_ms;
     bool synced;
     bool taking; /* take_keys() is at work: plans that end at once must not recurse into it */
-    bool freed; /* ends with the last job */
+    bool freed;  /* ends with the last job */
     struct timer resync;
 };
 struct job { /* a key at work */
@@ -502,8 +503,7 @@ static void on_resync(struct timer *t)
     struct informer_iter it;
     struct watched *own = d->watched.v[0];
 
-    for (struct object *o = informer_first(own->informer, STR_NULL, &it); o;
-         o = informer_next(&it))
+    for (struct object *o = informer_first(own->informer, STR_NULL, &it); o; o = informer_next(&it))
         enqueue(own, o);
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* endpoints.c - the older form of EndpointSlices: one Endpoints object a Service, at most 1000 addresses. */
+/* endpoints.c - the older form of EndpointSlices: one Endpoints object a Service, at most 1000
+ * addresses. */
 #include "controller/service_pods.h"
 #include "schema/typed.h"
 
 enum { ADDRESSES_MAX = 1000 };
-#define LABEL_MANAGED "endpoints.kubernetes.io/managed-by"
+#define LABEL_MANAGED     "endpoints.kubernetes.io/managed-by"
 #define ANN_OVER_CAPACITY "endpoints.kubernetes.io/over-capacity"
 
 static struct core_endpoint_address address_of(const struct view *v, const struct core_service *svc,
@@ -27,9 +28,8 @@ static void fill_ports(const struct view *v, const struct service_pod *p,
     s->ports.v = arena_calloc(v->arena, p->n_ports + 1, sizeof(*s->ports.v));
     s->ports.n = p->n_ports;
     for (size_t i = 0; i < p->n_ports; i++) {
-        s->ports.v[i] = (struct core_endpoint_port){.name = p->ports[i].name,
-                                                    .port = p->ports[i].port,
-                                                    .protocol = p->ports[i].protocol};
+        s->ports.v[i] = (struct core_endpoint_port){
+            .name = p->ports[i].name, .port = p->ports[i].port, .protocol = p->ports[i].protocol};
         if (p->ports[i].app_protocol) {
             s->ports.v[i].app_protocol = arena_new(v->arena, struct str);
             *s->ports.v[i].app_protocol = *p->ports[i].app_protocol;
@@ -85,8 +85,12 @@ static int plan_service(const struct view *v, struct str key, struct plan *plan,
     if (!svc_object) {
         if (!old || !str_eq(object_label(old, STR(LABEL_MANAGED)), STR("endpoint-controller")))
             return 0;
-        op = (struct plan_op){.kind = PLAN_DELETE, .res = &res_core_endpoints, .ns = ns,
-                              .name = name, .uid = old->uid, .ignore_missing = true};
+        op = (struct plan_op){.kind = PLAN_DELETE,
+                              .res = &res_core_endpoints,
+                              .ns = ns,
+                              .name = name,
+                              .uid = old->uid,
+                              .ignore_missing = true};
         plan_add(plan, &op);
         return 0;
     }

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* endpointslice.c - the addresses behind each Service, in slices of at most 100.
  *
- * An endpoint stays in the slice where it is; new ones fill the fullest slice that has room; pods whose ports
- * differ (named target ports) go to slices of their own. */
+ * An endpoint stays in the slice where it is; new ones fill the fullest slice that has room; pods
+ * whose ports differ (named target ports) go to slices of their own. */
 #include "controller/service_pods.h"
 #include "schema/typed.h"
 
 enum { ENDPOINTS_MAX = 100 };
 #define LABEL_SERVICE "kubernetes.io/service-name"
 #define LABEL_MANAGED "endpointslice.kubernetes.io/managed-by"
-#define MANAGER "endpointslice-controller.k8s.io"
+#define MANAGER       "endpointslice-controller.k8s.io"
 
-struct draft { /* a slice as it shall be */
+struct draft {                   /* a slice as it shall be */
     const struct object *object; /* NULL: new */
     struct discovery_endpoint_slice *slice;
     bool claimed;
@@ -186,13 +186,12 @@ static struct draft *draft_for(struct work *w, const struct service_pod *p)
     for (size_t i = 0; i < w->n_drafts; i++) {
         struct draft *d = &w->drafts[i];
 
-        if (d->slice->endpoints.n == ENDPOINTS_MAX ||
-            (d->claimed && !same_ports(d->slice, p)))
+        if (d->slice->endpoints.n == ENDPOINTS_MAX || (d->claimed && !same_ports(d->slice, p)))
             continue;
         if (!d->claimed && !best) {
             best = d; /* an emptied slice may be used again, if none fits better */
-        } else if (d->claimed && (!best || !best->claimed ||
-                                  d->slice->endpoints.n > best->slice->endpoints.n)) {
+        } else if (d->claimed &&
+                   (!best || !best->claimed || d->slice->endpoints.n > best->slice->endpoints.n)) {
             best = d;
         }
     }
@@ -235,8 +234,8 @@ static void plan_drafts(struct work *w)
             op.kind = d->claimed ? PLAN_UPDATE : PLAN_DELETE;
             op.uid = d->claimed ? STR_NULL : d->object->uid;
             op.ignore_missing = !d->claimed;
-            if (d->claimed && typed_equal(&type_discovery_endpoint_slice, d->slice,
-                                          object_typed(d->object)))
+            if (d->claimed &&
+                typed_equal(&type_discovery_endpoint_slice, d->slice, object_typed(d->object)))
                 continue;
         }
         plan_add(w->plan, &op);

@@ -8,9 +8,9 @@ struct run {
     void (*on_op)(void *arg, const struct plan_op *op, const struct client_result *r);
     void (*on_end)(void *arg);
     void *arg;
-    size_t next;       /* op to start next */
+    size_t next; /* op to start next */
     size_t in_flight;
-    size_t slow;       /* creates that may start in the present step */
+    size_t slow; /* creates that may start in the present step */
     unsigned batch;
     bool failed, stepping;
 };
@@ -21,11 +21,13 @@ struct op_call {
 
 const char *plan_op_name(enum plan_op_kind kind)
 {
-    static const char *const names[] = {
-        [PLAN_CREATE] = "create", [PLAN_UPDATE] = "update",
-        [PLAN_UPDATE_STATUS] = "update status of", [PLAN_PATCH] = "patch",
-        [PLAN_DELETE] = "delete", [PLAN_DELETE_COLLECTION] = "delete collection of",
-        [PLAN_CONFIRM_ABSENT] = "look for"};
+    static const char *const names[] = {[PLAN_CREATE] = "create",
+                                        [PLAN_UPDATE] = "update",
+                                        [PLAN_UPDATE_STATUS] = "update status of",
+                                        [PLAN_PATCH] = "patch",
+                                        [PLAN_DELETE] = "delete",
+                                        [PLAN_DELETE_COLLECTION] = "delete collection of",
+                                        [PLAN_CONFIRM_ABSENT] = "look for"};
 
     return names[kind];
 }

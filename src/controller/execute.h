@@ -1,7 +1,7 @@
 /* execute.h - carries out a plan: batches in order, the ops of a batch in parallel.
  *
- * Creates of a batch start slowly - 1, then 2, 4, 8 ... - so that a refusal that would meet all of them
- * (a quota, a webhook) is met by few. The first failure ends the plan after what is under way.
+ * Creates of a batch start slowly - 1, then 2, 4, 8 ... - so that a refusal that would meet all of
+ * them (a quota, a webhook) is met by few. The first failure ends the plan after what is under way.
  * Layer: controller. Threads: the client's loop. */
 #pragma once
 #include "client/events.h"

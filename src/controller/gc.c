@@ -8,7 +8,7 @@
 #include "controller/owners.h"
 
 #define FINALIZER_FOREGROUND "foregroundDeletion"
-#define FINALIZER_ORPHAN "orphan"
+#define FINALIZER_ORPHAN     "orphan"
 
 enum owner_state {
     OWNER_SOLID,   /* there, or not ours to judge */
@@ -302,8 +302,7 @@ static bool plan_unblock(const struct view *v, const struct object *o,
                              .patch_type = CLIENT_STRATEGIC_PATCH,
                              .ignore_missing = true};
 
-        if (!below || !below->deletion_timestamp.set ||
-            !has_finalizer(below, FINALIZER_FOREGROUND))
+        if (!below || !below->deletion_timestamp.set || !has_finalizer(below, FINALIZER_FOREGROUND))
             continue;
         buf_puts(&b, "{\"metadata\":{\"ownerReferences\":[");
         for (size_t i = 0; i < meta->owner_references.n; i++) {

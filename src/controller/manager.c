@@ -27,14 +27,11 @@ static void start_all(struct controllers *c)
     c->informers = informers_new(c->watcher);
     for (size_t i = 0; controllers_table[i]; i++) {
         const struct controller *ctl = controllers_table[i];
-        const char *user = arena_printf(&c->arena, "system:serviceaccount:kube-system:%s",
-                                        ctl->identity);
-        struct client *client =
-            c->opts.client_for(c->opts.arg, c->opts.loop, user, account_groups);
-        struct driver_opts opts = {.controller = ctl,
-                                   .informers = c->informers,
-                                   .client = client,
-                                   .manager = &c->opts};
+        const char *user =
+            arena_printf(&c->arena, "system:serviceaccount:kube-system:%s", ctl->identity);
+        struct client *client = c->opts.client_for(c->opts.arg, c->opts.loop, user, account_groups);
+        struct driver_opts opts = {
+            .controller = ctl, .informers = c->informers, .client = client, .manager = &c->opts};
 
         vec_push(&c->clients, client);
         vec_push(&c->drivers, driver_new(&opts));
@@ -49,7 +46,8 @@ static void on_leading(void *arg)
         start_all(c);
 }
 
-/* Another leads now. Writes under way may still land, so this process must not go on as if it led. */
+/* Another leads now. Writes under way may still land, so this process must not go on as if it led.
+ */
 static void on_lost(void *arg)
 {
     struct controllers *c = arg;
@@ -66,8 +64,8 @@ struct controllers *controllers_new(const struct controllers_opts *opts)
     c->opts = *opts;
     if (c->opts.node_monitor_grace_ms == 0)
         c->opts.node_monitor_grace_ms = NODE_MONITOR_GRACE_MS;
-    c->watcher = opts->client_for(opts->arg, opts->loop, "system:kube-controller-manager",
-                                  no_groups);
+    c->watcher =
+        opts->client_for(opts->arg, opts->loop, "system:kube-controller-manager", no_groups);
     if (opts->leader_elect) {
         struct leader_opts leader = {.ns = "kube-system",
                                      .name = "kube-controller-manager",

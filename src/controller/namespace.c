@@ -225,8 +225,8 @@ static int plan_namespace(const struct view *v, struct str key, struct plan *pla
     }
     plan_status(v, o, &c, plan);
     plan_delete(key, &c, plan);
-    plan_requeue(plan, c.pods ? MAX((uint64_t)c.grace_sec * 500, (uint64_t)POLL_MS)
-                              : (uint64_t)POLL_MS);
+    plan_requeue(plan,
+                 c.pods ? MAX((uint64_t)c.grace_sec * 500, (uint64_t)POLL_MS) : (uint64_t)POLL_MS);
     return 0;
 }
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* node_lifecycle.c - notices nodes that have gone silent, and taints nodes by their conditions.
  *
- * A kubelet's heartbeat is its Lease; how long that has not changed is measured by this process's own
- * clock. NoExecute taints, which cost pods, are put on few nodes at a time, and on none while no node at
- * all is ready: then it is more likely this process that is cut off. */
+ * A kubelet's heartbeat is its Lease; how long that has not changed is measured by this process's
+ * own clock. NoExecute taints, which cost pods, are put on few nodes at a time, and on none while
+ * no node at all is ready: then it is more likely this process that is cut off. */
 #include "controller/common.h"
 #include "controller/node_taints.h"
 #include "schema/typed.h"
 
 enum {
     STARTUP_GRACE_MS = 60000,
-    EVICT_EVERY_MS = 10000,        /* a node of a zone: 0.1 a second */
-    EVICT_EVERY_SLOW_MS = 100000,  /* in a large zone in which most nodes are not ready */
+    EVICT_EVERY_MS = 10000,       /* a node of a zone: 0.1 a second */
+    EVICT_EVERY_SLOW_MS = 100000, /* in a large zone in which most nodes are not ready */
     LARGE_ZONE = 50,
 };
 #define LEASES "kube-node-lease"
@@ -44,8 +44,7 @@ static struct time_value now_of(const struct view *v)
 /* Milliseconds since the last sign of life. */
 static uint64_t silence_ms(const struct view *v, const struct object *node)
 {
-    const struct object *lease =
-        view_find(v, &res_coordination_leases, STR(LEASES), node->name);
+    const struct object *lease = view_find(v, &res_coordination_leases, STR(LEASES), node->name);
     uint64_t ms = view_age_ms(v, node);
 
     return lease ? MIN(ms, view_age_ms(v, lease)) : ms;
@@ -56,8 +55,7 @@ static void set_unknown(const struct view *v, struct core_node *node)
 {
     static const char *const types[] = {"Ready", "MemoryPressure", "DiskPressure", "PIDPressure"};
     size_t n = node->status.conditions.n;
-    struct core_node_condition *c =
-        arena_calloc(v->arena, n + ARRAY_LEN(types), sizeof(*c));
+    struct core_node_condition *c = arena_calloc(v->arena, n + ARRAY_LEN(types), sizeof(*c));
 
     if (n > 0)
         memcpy(c, node->status.conditions.v, n * sizeof(*c));
@@ -68,11 +66,11 @@ static void set_unknown(const struct view *v, struct core_node *node)
             at = str_eqz(c[i].type, types[t]) ? &c[i] : NULL;
         if (!at) {
             at = &c[n++];
-            *at = (struct core_node_condition){
-                .type = str_from(types[t]),
-                .reason = STR("NodeStatusNeverUpdated"),
-                .message = STR("Kubelet never posted node status."),
-                .last_heartbeat_time = node->metadata.creation_timestamp};
+            *at = (struct core_node_condition){.type = str_from(types[t]),
+                                               .reason = STR("NodeStatusNeverUpdated"),
+                                               .message = STR("Kubelet never posted node status."),
+                                               .last_heartbeat_time =
+                                                   node->metadata.creation_timestamp};
         } else if (str_eqz(at->status, "Unknown")) {
             continue;
         } else {
@@ -112,8 +110,8 @@ static bool plan_silence(const struct view *v, const struct object *o, struct pl
     if (str_eqz(ready, "True")) {
         op.event_on = o;
         op.ok_reason = "NodeNotReady";
-        op.ok_text = arena_printf(v->arena, "Node %.*s status is now: NodeNotReady",
-                                  STR_ARG(o->name));
+        op.ok_text =
+            arena_printf(v->arena, "Node %.*s status is now: NodeNotReady", STR_ARG(o->name));
     }
     plan_add(plan, &op);
     return true;
@@ -121,10 +119,10 @@ static bool plan_silence(const struct view *v, const struct object *o, struct pl
 
 struct zones { /* how the nodes are, in the zone of one node and in all */
     struct str zone;
-    unsigned ready, not_ready;      /* of the zone */
+    unsigned ready, not_ready; /* of the zone */
     unsigned all_ready;
-    uint64_t wait_ms;               /* until the zone may lose another node; 0: now */
-    bool turn;                      /* no node before this one waits for the same */
+    uint64_t wait_ms; /* until the zone may lose another node; 0: now */
+    bool turn;        /* no node before this one waits for the same */
 };
 
 static struct str zone_of(const struct view *v, const struct object *o)
@@ -199,8 +197,8 @@ static void plan_taints(const struct view *v, const struct object *o, struct pla
         plan_add(plan, &op);
 }
 
-/* Pods of a silent node serve nobody, and their kubelet cannot say so. (One that speaks and says that the
- * node is not ready tells of its pods itself.) */
+/* Pods of a silent node serve nobody, and their kubelet cannot say so. (One that speaks and says
+ * that the node is not ready tells of its pods itself.) */
 static void plan_pods(const struct view *v, const struct object *node, struct plan *plan)
 {
     struct informer_iter it;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "controller/node_taints.h"
 
-#define TAINT_NOT_READY "node.kubernetes.io/not-ready"
+#define TAINT_NOT_READY   "node.kubernetes.io/not-ready"
 #define TAINT_UNREACHABLE "node.kubernetes.io/unreachable"
 
 static struct str condition_status(const struct core_node *node, const char *type)

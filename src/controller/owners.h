@@ -5,7 +5,7 @@
 #include "base/omap.h"
 #include "schema/object.h"
 
-struct owners { /* {0} is a valid empty index */
+struct owners {        /* {0} is a valid empty index */
     struct map by_uid; /* uid of the owner -> struct omap of its dependents */
     struct map ended;  /* uids of objects that were deleted; a bounded number of them */
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pod_gc.c - deletes pods that nobody else will: those of nodes that are no more, those that were being
- * deleted before they had a node, those of nodes that were shut down, and the oldest finished ones. */
+/* pod_gc.c - deletes pods that nobody else will: those of nodes that are no more, those that were
+ * being deleted before they had a node, those of nodes that were shut down, and the oldest finished
+ * ones. */
 #include "controller/common.h"
 #include "controller/node_taints.h"
 
@@ -133,8 +134,7 @@ static void plan_finished(const struct view *v, struct plan *plan)
     struct ended *all;
     size_t n = 0, cap;
 
-    for (struct object *o = view_first(v, &res_core_pods, STR_NULL, &it); o;
-         o = informer_next(&it))
+    for (struct object *o = view_first(v, &res_core_pods, STR_NULL, &it); o; o = informer_next(&it))
         n += finished(o);
     if (n <= FINISHED_MAX)
         return;
@@ -144,9 +144,8 @@ static void plan_finished(const struct view *v, struct plan *plan)
     for (struct object *o = view_first(v, &res_core_pods, STR_NULL, &it); o;
          o = informer_next(&it)) {
         if (finished(o))
-            all[n++] = (struct ended){
-                o, str_eqz(OBJECT_AS(core_pod, o)->status.reason, "Evicted"),
-                object_meta(o)->creation_timestamp};
+            all[n++] = (struct ended){o, str_eqz(OBJECT_AS(core_pod, o)->status.reason, "Evicted"),
+                                      object_meta(o)->creation_timestamp};
     }
     qsort(all, n, sizeof(*all), by_worth);
     for (size_t i = 0; i < n - FINISHED_MAX; i++)

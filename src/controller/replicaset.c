@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* replicaset.c - keeps the wanted number of pods of a ReplicaSet alive.
  *
- * Cheapest victims first when there are too many; see victim_cmp(). Pods that match the selector and have no
- * controller are adopted; owned pods that stopped matching are released. */
+ * Cheapest victims first when there are too many; see victim_cmp(). Pods that match the selector
+ * and have no controller are adopted; owned pods that stopped matching are released. */
 #include "controller/common.h"
 #include "schema/selector.h"
 #include "schema/typed.h"
@@ -146,10 +146,8 @@ static void consider(const struct view *v, struct rs *rs, struct object *o, stru
         op.patch = adopt_patch(rs->object, o->uid, v->arena);
         plan_add(plan, &op);
     }
-    struct candidate c = {.object = o,
-                          .pod = pod,
-                          .ready = pod_is_ready(pod),
-                          .now_sec = v->now_ns / 1000000000};
+    struct candidate c = {
+        .object = o, .pod = pod, .ready = pod_is_ready(pod), .now_sec = v->now_ns / 1000000000};
 
     (void)str_to_i64(string_map_get(&pod->metadata.annotations,
                                     STR("controller.kubernetes.io/pod-deletion-cost")),

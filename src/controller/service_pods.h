@@ -11,7 +11,7 @@ struct service_port { /* a Service port as one pod serves it */
 struct service_pod {
     const struct object *object;
     const struct core_pod *pod;
-    bool ready;       /* Ready and not going, or the Service publishes all */
+    bool ready; /* Ready and not going, or the Service publishes all */
     bool serving, terminating;
     struct service_port *ports;
     size_t n_ports;

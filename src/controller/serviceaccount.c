@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* serviceaccount.c - every active namespace has a ServiceAccount "default" and a ConfigMap with the CA. */
+/* serviceaccount.c - every active namespace has a ServiceAccount "default" and a ConfigMap with the
+ * CA. */
 #include "controller/common.h"
 
 #define CA_CONFIG_MAP "kube-root-ca.crt"

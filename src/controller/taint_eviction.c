@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* taint_eviction.c - deletes pods from nodes whose NoExecute taints they do not tolerate, or no longer. */
+/* taint_eviction.c - deletes pods from nodes whose NoExecute taints they do not tolerate, or no
+ * longer. */
 #include "controller/common.h"
 #include "controller/node_taints.h"
 
@@ -66,8 +67,7 @@ static int64_t due_ns(const struct core_pod *pod, const struct core_node *node, 
         if (sec <= 0)
             return now_ns;
         /* A taint without a time has just come: it will get one. */
-        since = t->time_added.set ? MAX(time_ns(t->time_added), time_ns(bound_since(pod)))
-                                  : now_ns;
+        since = t->time_added.set ? MAX(time_ns(t->time_added), time_ns(bound_since(pod))) : now_ns;
         if (sec < (INT64_MAX - since) / 1000000000)
             due = MIN(due, since + sec * 1000000000);
     }

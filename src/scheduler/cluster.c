@@ -91,8 +91,7 @@ static void fill_node(struct node_info *n, struct object *o)
         n->images = arena_grow(&n->arena, n->images, n->n_images, n->n_images + image->names.n,
                                sizeof(*n->images));
         for (size_t k = 0; k < image->names.n; k++)
-            n->images[n->n_images++] =
-                (struct node_image){image->names.v[k], image->size_bytes, 1};
+            n->images[n->n_images++] = (struct node_image){image->names.v[k], image->size_bytes, 1};
     }
 }
 

@@ -8,7 +8,7 @@ struct cluster {
     VEC(struct node_info *) nodes; /* in the order in which they came */
     struct map by_name;            /* node name -> struct node_info * */
     struct map pods;               /* pod uid -> struct placed * */
-    struct map images;             /* image name -> how many nodes have it, as a pointer-sized number */
+    struct map images; /* image name -> how many nodes have it, as a pointer-sized number */
 };
 struct placed { /* a pod that is on a node, or assumed to be */
     struct pod_info *pod;

@@ -36,8 +36,8 @@ static void count_reason(struct cycle *c, const char *text)
             return;
         }
     }
-    c->reasons = arena_grow(c->arena, c->reasons, c->n_reasons, c->n_reasons + 1,
-                            sizeof(*c->reasons));
+    c->reasons =
+        arena_grow(c->arena, c->reasons, c->n_reasons, c->n_reasons + 1, sizeof(*c->reasons));
     c->reasons[c->n_reasons++] = (struct reason){text, 1};
 }
 

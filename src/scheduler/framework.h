@@ -1,7 +1,8 @@
 /* framework.h - what plugins see: a pod to place, nodes in flat arrays, and the table of plugins.
  *
  * A new plugin is one file that defines a `const struct plugin`, and one line in plugins.c.
- * Plugins are pure: they look at a pod and a node and answer. Layer: scheduler. Threads: its loop. */
+ * Plugins are pure: they look at a pod and a node and answer. Layer: scheduler. Threads: its loop.
+ */
 #pragma once
 #include "api/api.h"
 #include "base/vec.h"
@@ -24,8 +25,9 @@ struct pod_info { /* a pod, with what is asked of it many times worked out once 
     struct arena arena;
     struct object *object; /* a reference */
     const struct core_pod *pod;
-    struct resources request;   /* what must fit */
-    int64_t scoring_milli_cpu;  /* as request, with upstream's defaults for containers that ask nothing */
+    struct resources request;  /* what must fit */
+    int64_t scoring_milli_cpu; /* as request, with upstream's defaults for containers that ask
+                                  nothing */
     int64_t scoring_memory;
     int32_t priority;
     const struct host_port *ports;

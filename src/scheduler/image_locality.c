@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* image_locality.c - prefers nodes that hold the pod's images already; images that few nodes have count
- * less, so that pods do not all flock to one. */
+/* image_locality.c - prefers nodes that hold the pod's images already; images that few nodes have
+ * count less, so that pods do not all flock to one. */
 #include "scheduler/framework.h"
 
 static const int64_t mib = 1024 * 1024;
@@ -46,5 +46,4 @@ static int64_t score(const struct pod_info *pod, const struct node_info *n, size
     return SCORE_MAX * (sum - min) / (max - min);
 }
 
-const struct plugin plugin_image_locality = {
-    .name = "ImageLocality", .score = score, .weight = 1};
+const struct plugin plugin_image_locality = {.name = "ImageLocality", .score = score, .weight = 1};

@@ -33,8 +33,7 @@ static bool matches(const struct pod_info *pod, const struct core_node *n)
 static void filter(const struct pod_info *pod, const struct node_info *n, struct filter_result *r)
 {
     if (!matches(pod, n->node))
-        filter_reject(r, FILTER_UNRESOLVABLE,
-                      "node(s) didn't match Pod's node affinity/selector");
+        filter_reject(r, FILTER_UNRESOLVABLE, "node(s) didn't match Pod's node affinity/selector");
 }
 
 static int64_t score(const struct pod_info *pod, const struct node_info *n, size_t n_nodes)
@@ -43,8 +42,7 @@ static int64_t score(const struct pod_info *pod, const struct node_info *n, size
     int64_t sum = 0;
 
     (void)n_nodes;
-    for (size_t i = 0;
-         a && i < a->preferred_during_scheduling_ignored_during_execution.n; i++) {
+    for (size_t i = 0; a && i < a->preferred_during_scheduling_ignored_during_execution.n; i++) {
         const struct core_preferred_scheduling_term *t =
             &a->preferred_during_scheduling_ignored_during_execution.v[i];
 

@@ -7,15 +7,9 @@ extern const struct plugin plugin_node_unschedulable, plugin_node_name, plugin_t
     plugin_image_locality;
 
 const struct plugin *const scheduler_plugins[] = {
-    &plugin_node_unschedulable,
-    &plugin_node_name,
-    &plugin_taint_toleration,
-    &plugin_node_affinity,
-    &plugin_node_ports,
-    &plugin_resources_fit,
-    &plugin_balanced_allocation,
-    &plugin_image_locality,
-    NULL,
+    &plugin_node_unschedulable,  &plugin_node_name,      &plugin_taint_toleration,
+    &plugin_node_affinity,       &plugin_node_ports,     &plugin_resources_fit,
+    &plugin_balanced_allocation, &plugin_image_locality, NULL,
 };
 
 void filter_reject(struct filter_result *r, enum filter_code code, const char *reason)

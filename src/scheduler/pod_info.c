@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pod_info.c - what a pod asks for: the sum of its containers and sidecars, or what its init containers need
- * at most while they run one after another, whichever is more; plus the runtime's overhead. */
+/* pod_info.c - what a pod asks for: the sum of its containers and sidecars, or what its init
+ * containers need at most while they run one after another, whichever is more; plus the runtime's
+ * overhead. */
 #include "scheduler/cluster.h"
 
 /* What scoring takes a container that asks for nothing to use. */

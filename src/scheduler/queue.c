@@ -12,18 +12,18 @@ struct entry {
     struct object *object;
     enum state state;
     int32_t priority;
-    uint64_t order;       /* of arrival in the ready heap */
-    size_t at;            /* place in the heap, of READY */
+    uint64_t order; /* of arrival in the ready heap */
+    size_t at;      /* place in the heap, of READY */
     unsigned attempts;
-    unsigned changes;     /* of PARKED */
-    uint64_t taken;       /* q->seq of TAKEN */
+    unsigned changes; /* of PARKED */
+    uint64_t taken;   /* q->seq of TAKEN */
     uint64_t rejected_ms;
 };
 struct pod_queue {
     struct loop *loop;
     void (*on_ready)(void *arg);
     void *arg;
-    struct map entries;   /* by uid */
+    struct map entries; /* by uid */
     VEC(struct entry *) heap;
     uint64_t n_ordered;
     uint64_t seq;         /* counts takes */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* scheduler.c - takes pods from the queue, finds nodes, binds; what is bound is assumed at once, so that the
- * next cycle counts it, and taken back when the binding fails. */
+/* scheduler.c - takes pods from the queue, finds nodes, binds; what is bound is assumed at once, so
+ * that the next cycle counts it, and taken back when the binding fails. */
 #include "scheduler/scheduler.h"
 
 #include "base/log.h"
@@ -21,7 +21,7 @@ struct scheduler {
     struct cluster cluster;
     struct pod_queue *queue;
     struct timer again;
-    size_t start; /* node at which the next cycle begins */
+    size_t start;      /* node at which the next cycle begins */
     unsigned bindings; /* under way */
     bool synced, images_stale, freed;
 };
@@ -60,7 +60,8 @@ static void on_pod(void *arg, struct object *o)
     }
 }
 
-/* True if only the status differs: our own report of why a pod waits is no reason to try it again. */
+/* True if only the status differs: our own report of why a pod waits is no reason to try it again.
+ */
 static bool only_status(const struct object *old, const struct object *o)
 {
     const struct core_pod *a = OBJECT_AS(core_pod, old), *b = OBJECT_AS(core_pod, o);
@@ -147,8 +148,9 @@ static void report(struct scheduler *s, const struct object *o, const char *reas
     }
     buf_puts(&patch, "{\"metadata\":{\"uid\":");
     json_write_string(&patch, o->uid);
-    buf_puts(&patch, "},\"status\":{\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\","
-                     "\"lastTransitionTime\":\"");
+    buf_puts(&patch,
+             "},\"status\":{\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\","
+             "\"lastTransitionTime\":\"");
     time_write(&patch, time_from_ns(loop_wall_ns(s->loop)));
     buf_printf(&patch, "\",\"reason\":\"%s\",\"message\":", reason);
     json_write_string(&patch, message);
@@ -190,8 +192,8 @@ static void on_bound(void *arg, const struct client_result *r)
         if (p && p->assumed && cluster_remove_pod(&s->cluster, b->pod->uid))
             pod_queue_changed(s->queue, CHANGE_POD_GONE);
         if (r->code != ERR_NOT_FOUND && r->code != ERR_CANCELED) {
-            LOG_WARN("scheduler", "binding failed pod=%.*s/%.*s node=%.*s: %s",
-                     STR_ARG(b->pod->ns), STR_ARG(b->pod->name), STR_ARG(b->node), r->err->msg);
+            LOG_WARN("scheduler", "binding failed pod=%.*s/%.*s node=%.*s: %s", STR_ARG(b->pod->ns),
+                     STR_ARG(b->pod->name), STR_ARG(b->node), r->err->msg);
             report(s, b->pod, "SchedulerError", str_from(r->err->msg));
         }
         pod_queue_rejected(s->queue, b->pod, 0);

@@ -63,8 +63,7 @@ static void send_event(struct fake *f, enum watch_event_type type, struct object
     for (struct fake_watch *w = f->watches; w; w = w->next) {
         struct queued q = {type, o, o->revision, false};
 
-        if (w->res != o->res || w->ended ||
-            (w->opts.ns.len > 0 && !str_eq(w->opts.ns, o->ns)))
+        if (w->res != o->res || w->ended || (w->opts.ns.len > 0 && !str_eq(w->opts.ns, o->ns)))
             continue;
         object_ref(o);
         vec_push(&w->queue, q);
@@ -141,9 +140,9 @@ static void copy_member(const struct type *type, void *to, const void *from, con
 
     if (f)
         memcpy(field_ptr(f, to), field_ptr(f, from),
-               f->card == CARD_ONE ? field_elem_size(f)
-                                   : f->card == CARD_PTR ? sizeof(void *)
-                                                         : sizeof(struct any_list));
+               f->card == CARD_ONE   ? field_elem_size(f)
+               : f->card == CARD_PTR ? sizeof(void *)
+                                     : sizeof(struct any_list));
 }
 
 /* True when nothing holds a deleted object any more. */
@@ -199,8 +198,8 @@ static int create(struct fake *f, struct transport_call *call, struct object **r
     struct meta_object_meta *meta = meta_of(call->res, obj);
 
     if (meta->name.len == 0)
-        meta->name = str_printf(&call->arena, "%.*s%05u", STR_ARG(meta->generate_name),
-                                ++f->n_names);
+        meta->name =
+            str_printf(&call->arena, "%.*s%05u", STR_ARG(meta->generate_name), ++f->n_names);
     if (meta->namespace.len == 0)
         meta->namespace = call->ns;
     if (find(f, call->res, call->ns, meta->name))
@@ -219,10 +218,13 @@ static int check_revision(const struct object *old, struct str rv, struct str ui
     int64_t revision;
 
     if (uid.len > 0 && !str_eq(uid, old->uid))
-        return err_new(err, ERR_CONFLICT, "Precondition failed: UID in precondition: %.*s, UID in "
-                       "object meta: %.*s", STR_ARG(uid), STR_ARG(old->uid));
+        return err_new(err, ERR_CONFLICT,
+                       "Precondition failed: UID in precondition: %.*s, UID in "
+                       "object meta: %.*s",
+                       STR_ARG(uid), STR_ARG(old->uid));
     if (rv.len > 0 && (!str_to_i64(rv, &revision) || revision != old->revision))
-        return err_new(err, ERR_CONFLICT, "the object has been modified; please apply your changes "
+        return err_new(err, ERR_CONFLICT,
+                       "the object has been modified; please apply your changes "
                        "to the latest version and try again");
     return 0;
 }
@@ -271,8 +273,8 @@ static int patch_object(struct fake *f, struct transport_call *call, struct obje
 
     if (!obj)
         return err->code ? err->code : ERR_BAD_REQUEST;
-    r = check_revision(old, meta_of(call->res, obj)->resource_version,
-                       meta_of(call->res, obj)->uid, err);
+    r = check_revision(old, meta_of(call->res, obj)->resource_version, meta_of(call->res, obj)->uid,
+                       err);
     if (r < 0)
         return r;
     *ret_o = replace(f, old, obj, call->opts.sub, &call->arena);
@@ -426,8 +428,8 @@ static void note(struct fake *f, const struct transport_call *call)
         return;
     vec_push(&f->log, xstrdup(arena_printf(&a, "%s %s%s%s %.*s/%.*s", verb_names[call->verb],
                                            call->res->plural, call->opts.sub ? "/" : "",
-                                           call->opts.sub ? call->opts.sub : "",
-                                           STR_ARG(call->ns), STR_ARG(call->name))));
+                                           call->opts.sub ? call->opts.sub : "", STR_ARG(call->ns),
+                                           STR_ARG(call->name))));
 }
 
 static void on_call(struct timer *t)
@@ -435,7 +437,7 @@ static void on_call(struct timer *t)
     struct pending *p = container_of(t, struct pending, timer);
     struct transport_call *call = p->call;
     struct fake *f = container_of(call->client, struct fake_client, base)->fake;
-    struct object *o = NULL, *const *objects;
+    struct object *o = NULL, *const * objects;
     struct err err = {0};
     struct client_result r = {.err = &err};
     size_t n;
@@ -446,8 +448,7 @@ static void on_call(struct timer *t)
         return;
     }
     note(f, call);
-    r.code = p->canceled ? err_new(&err, ERR_CANCELED, "canceled")
-                         : perform(f, call, &r, &o, &err);
+    r.code = p->canceled ? err_new(&err, ERR_CANCELED, "canceled") : perform(f, call, &r, &o, &err);
     r.object = o;
     r.http_status = r.code ? err_http_status(r.code) : 200;
     n = r.n_objects;

@@ -39,8 +39,8 @@ void fake_hold_watches(struct fake *f, bool held);
 unsigned fake_events(struct fake *f, const char *reason);
 /** The message of the last recorded event with @reason, "" if none; until the next write. */
 const char *fake_event_text(struct fake *f, const char *reason);
-/** How many calls began with @text, "create pods", "patch pods/status default/a"; those about events are
- *  not logged. */
+/** How many calls began with @text, "create pods", "patch pods/status default/a"; those about
+ * events are not logged. */
 unsigned fake_calls(struct fake *f, const char *text);
 void fake_forget_calls(struct fake *f); /** Empties the log of calls. */
 /** Prints the calls; for the search after a failure. */

@@ -19,7 +19,8 @@ static void begin(struct rig *r)
     r->api = fake_new(r->loop);
     r->client = fake_client(r->api);
     r->recorder = event_recorder_new(r->client, "tester", "host1");
-    fake_put(r->api, &res_core_pods, "{\"metadata\":{\"namespace\":\"a\",\"name\":\"p\",\"uid\":\"u\"}}");
+    fake_put(r->api, &res_core_pods,
+             "{\"metadata\":{\"namespace\":\"a\",\"name\":\"p\",\"uid\":\"u\"}}");
     fake_put(r->api, &res_core_nodes, "{\"metadata\":{\"name\":\"n\",\"uid\":\"w\"}}");
 }
 
@@ -91,8 +92,7 @@ static void repeats_count_up(void **state)
     }
     assert_int_equal(fake_count(r.api, &res_core_events), 1);
     assert_int_equal(event(&r, 0)->count, 5);
-    assert_int_equal(time_ns(event(&r, 0)->last_timestamp) -
-                         time_ns(event(&r, 0)->first_timestamp),
+    assert_int_equal(time_ns(event(&r, 0)->last_timestamp) - time_ns(event(&r, 0)->first_timestamp),
                      40000000000);
     /* The event expired meanwhile: it begins anew. */
     {

@@ -69,8 +69,7 @@ static void what_is_written_can_be_read(void **state)
     struct err err = {0};
 
     (void)state;
-    kubeconfig_write(&b, "me", "https://here:6443", STR("the ca"), STR("the cert"),
-                     STR("the key"));
+    kubeconfig_write(&b, "me", "https://here:6443", STR("the ca"), STR("the cert"), STR("the key"));
     assert_ok(kubeconfig_parse(buf_view(&b), NULL, NULL, &k, &err), &err);
     assert_string_equal(k.server, "https://here:6443");
     assert_string_equal(k.ca_pem, "the ca");

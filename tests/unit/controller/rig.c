@@ -5,7 +5,6 @@
 #include "codec/timefmt.h"
 #include "controller/common.h"
 
-
 void rig_init(struct rig *r, uint64_t seed)
 {
     *r = (struct rig){.sim = sim_new(seed)};
@@ -14,9 +13,8 @@ void rig_init(struct rig *r, uint64_t seed)
     r->api = fake_new(r->loop);
     r->watcher = fake_client(r->api);
     r->informers = informers_new(r->watcher);
-    r->opts = (struct controllers_opts){.loop = r->loop,
-                                        .ca_pem = STR("the CA"),
-                                        .node_monitor_grace_ms = 50000};
+    r->opts = (struct controllers_opts){
+        .loop = r->loop, .ca_pem = STR("the CA"), .node_monitor_grace_ms = 50000};
 }
 
 void rig_add(struct rig *r, const struct controller *c)

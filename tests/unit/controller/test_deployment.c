@@ -35,8 +35,7 @@ static void set_replicas(struct rig *r, int n)
 
 static const struct apps_deployment *deployment(struct rig *r)
 {
-    return OBJECT_AS(apps_deployment,
-                     fake_find(r->api, &res_apps_deployments, "default", "web"));
+    return OBJECT_AS(apps_deployment, fake_find(r->api, &res_apps_deployments, "default", "web"));
 }
 
 /* The set that runs @image, or NULL. */
@@ -146,8 +145,7 @@ static void templates_are_compared_without_the_hash(void **state)
     assert_int_equal(y.metadata.labels.n, 2); /* as it was */
     y.spec.node_name = STR("n");
     assert_false(template_equal(&x, &y, &a));
-    assert_str_equal(template_hash(&x, 0, &a),
-                     str_dupz(&a, template_hash(&x, 0, &a)));
+    assert_str_equal(template_hash(&x, 0, &a), str_dupz(&a, template_hash(&x, 0, &a)));
     assert_false(str_eq(template_hash(&x, 0, &a), template_hash(&x, 1, &a)));
     assert_false(str_eq(template_hash(&x, 0, &a), template_hash(&y, 0, &a)));
 }
@@ -168,18 +166,17 @@ static void the_first_set_carries_all_it_should(void **state)
     hash = string_map_get(&s->metadata.labels, STR("pod-template-hash"));
     assert_true(hash.len > 0);
     assert_str_equal(s->metadata.name, str_dupz(&a, str_printf(&a, "web-%.*s", STR_ARG(hash))));
-    assert_true(str_eq(hash, string_map_get(&s->spec.selector->match_labels,
-                                            STR("pod-template-hash"))));
-    assert_true(str_eq(hash, string_map_get(&s->spec.template.metadata.labels,
-                                            STR("pod-template-hash"))));
+    assert_true(
+        str_eq(hash, string_map_get(&s->spec.selector->match_labels, STR("pod-template-hash"))));
+    assert_true(
+        str_eq(hash, string_map_get(&s->spec.template.metadata.labels, STR("pod-template-hash"))));
     assert_str_equal(s->metadata.owner_references.v[0].uid, "dep");
     assert_str_equal(string_map_get(&s->metadata.annotations, STR(ANN_REVISION)), "1");
     assert_str_equal(string_map_get(&s->metadata.annotations, STR(ANN_DESIRED)), "4");
     assert_str_equal(string_map_get(&s->metadata.annotations, STR(ANN_MAX)), "5");
     assert_str_equal(string_map_get(&s->metadata.annotations, STR("team")), "a");
     assert_int_equal(s->metadata.annotations.n, 4);
-    assert_str_equal(string_map_get(&deployment(&r)->metadata.annotations, STR(ANN_REVISION)),
-                     "1");
+    assert_str_equal(string_map_get(&deployment(&r)->metadata.annotations, STR(ANN_REVISION)), "1");
     assert_str_equal(condition(&r, "Available")->status, "False");
     settle(&r);
     assert_int_equal(deployment(&r)->status.available_replicas, 4);
@@ -233,8 +230,8 @@ static void a_rollout_keeps_its_promises(void **state)
         assert_true(done);
         settle(&r);
         assert_int_equal(fake_count(r.api, &res_core_pods), 10);
-        assert_str_equal(
-            string_map_get(&deployment(&r)->metadata.annotations, STR(ANN_REVISION)), "2");
+        assert_str_equal(string_map_get(&deployment(&r)->metadata.annotations, STR(ANN_REVISION)),
+                         "2");
         assert_str_equal(condition(&r, "Progressing")->reason, "NewReplicaSetAvailable");
         assert_int_equal(deployment(&r)->status.updated_replicas, 10);
         rig_deinit(&r);
@@ -259,8 +256,7 @@ static void a_rollback_makes_the_old_set_the_newest(void **state)
     s = set_of(&r, "v1");
     assert_str_equal(string_map_get(&s->metadata.annotations, STR(ANN_REVISION)), "3");
     assert_str_equal(string_map_get(&s->metadata.annotations, STR(ANN_HISTORY)), "1");
-    assert_str_equal(string_map_get(&deployment(&r)->metadata.annotations, STR(ANN_REVISION)),
-                     "3");
+    assert_str_equal(string_map_get(&deployment(&r)->metadata.annotations, STR(ANN_REVISION)), "3");
     rig_deinit(&r);
 }
 
@@ -282,9 +278,9 @@ static void a_stuck_rollout_passes_its_deadline(void **state)
     assert_str_equal(condition(&r, "Progressing")->status, "False");
     assert_str_equal(condition(&r, "Progressing")->reason, "ProgressDeadlineExceeded");
     name = set_of(&r, "broken")->metadata.name;
-    assert_str_equal(condition(&r, "Progressing")->message,
-                     arena_printf(&a, "ReplicaSet \"%.*s\" has timed out progressing.",
-                                  STR_ARG(name)));
+    assert_str_equal(
+        condition(&r, "Progressing")->message,
+        arena_printf(&a, "ReplicaSet \"%.*s\" has timed out progressing.", STR_ARG(name)));
     settle(&r); /* the kubelets find the image after all */
     assert_str_equal(condition(&r, "Progressing")->reason, "NewReplicaSetAvailable");
     rig_deinit(&r);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 /* "copier": for each ConfigMap x there shall be a Secret x. */
-static unsigned plans;      /* how often plan() ran */
+static unsigned plans; /* how often plan() ran */
 static struct str failed_with;
 static char failed_text[64];
 
@@ -162,8 +162,8 @@ static void thousands_of_keys_need_no_deep_stack(void **state)
         const char *name = arena_printf(&a, "m%04d", i);
 
         put_map(&r, name);
-        rig_put(&r, &res_core_secrets,
-                "{\"metadata\":{\"namespace\":\"default\",\"name\":\"%s\"}}", name);
+        rig_put(&r, &res_core_secrets, "{\"metadata\":{\"namespace\":\"default\",\"name\":\"%s\"}}",
+                name);
     }
     rig_add(&r, &copier);
     rig_run(&r, 10000);

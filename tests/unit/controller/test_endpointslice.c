@@ -9,7 +9,8 @@ static void put_service(struct rig *r, const char *spec)
             "\"team\":\"a\"}},\"spec\":{\"selector\":{\"app\":\"web\"},%s}}",
             spec);
 }
-#define PORT_80 "\"clusterIP\":\"10.0.0.1\",\"ports\":[{\"name\":\"http\",\"port\":80,\"targetPort\":8080}]"
+#define PORT_80                                                                                    \
+    "\"clusterIP\":\"10.0.0.1\",\"ports\":[{\"name\":\"http\",\"port\":80,\"targetPort\":8080}]"
 
 static void put_pod(struct rig *r, const char *name, int ip, bool ready, const char *spec)
 {
@@ -46,8 +47,9 @@ static size_t n_endpoints(struct rig *r)
 static void start(struct rig *r, uint64_t seed)
 {
     rig_init(r, seed);
-    rig_put(r, &res_core_nodes, "{\"metadata\":{\"name\":\"n1\",\"labels\":{"
-                                "\"topology.kubernetes.io/zone\":\"z1\"}}}");
+    rig_put(r, &res_core_nodes,
+            "{\"metadata\":{\"name\":\"n1\",\"labels\":{"
+            "\"topology.kubernetes.io/zone\":\"z1\"}}}");
     rig_add(r, &endpointslice_controller);
     rig_add(r, &endpoints_controller);
 }
@@ -187,10 +189,10 @@ static void named_ports_make_slices_of_their_own(void **state)
     assert_int_equal(slice(&r, 0)->endpoints.n, 1);
     assert_int_equal(slice(&r, 1)->endpoints.n, 1);
     assert_int_equal(*slice(&r, 0)->ports.v[0].port + *slice(&r, 1)->ports.v[0].port, 17170);
-    assert_int_equal(OBJECT_AS(core_endpoints,
-                               fake_find(r.api, &res_core_endpoints, "default", "web"))
-                         ->subsets.n,
-                     2);
+    assert_int_equal(
+        OBJECT_AS(core_endpoints, fake_find(r.api, &res_core_endpoints, "default", "web"))
+            ->subsets.n,
+        2);
     rig_deinit(&r);
 }
 
@@ -200,8 +202,9 @@ static void services_without_a_selector_are_left_alone(void **state)
 
     (void)state;
     start(&r, 5);
-    rig_put(&r, &res_core_services, "{\"metadata\":{\"namespace\":\"default\",\"name\":\"db\"},"
-                                    "\"spec\":{\"ports\":[{\"port\":1}]}}");
+    rig_put(&r, &res_core_services,
+            "{\"metadata\":{\"namespace\":\"default\",\"name\":\"db\"},"
+            "\"spec\":{\"ports\":[{\"port\":1}]}}");
     put_pod(&r, "a", 1, true, "");
     rig_run(&r, 5000);
     assert_int_equal(fake_calls(r.api, ""), 0);

@@ -11,11 +11,11 @@ static void put_map(struct rig *r, const char *ns, const char *name, const char 
 }
 
 #define OWNED_BY(name, uid)                                                                        \
-    ",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"" name          \
+    ",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"" name         \
     "\",\"uid\":\"" uid "\",\"blockOwnerDeletion\":true}]"
 #define OWNED_BY_TWO(name, uid, name2, uid2)                                                       \
-    ",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"" name          \
-    "\",\"uid\":\"" uid "\"},{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"" name2       \
+    ",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"" name         \
+    "\",\"uid\":\"" uid "\"},{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"" name2      \
     "\",\"uid\":\"" uid2 "\"}]"
 
 static bool there(struct rig *r, const char *name)
@@ -91,8 +91,9 @@ static void an_owner_the_view_has_not_seen_yet_counts(void **state)
     rig_run(&r, 1000);
     /* The child's event arrives, the owner's - of another resource - does not for a while. */
     fake_hold_watches(r.api, true);
-    rig_put(&r, &res_core_secrets, "{\"metadata\":{\"namespace\":\"default\",\"name\":\"owner\","
-                                   "\"uid\":\"u1\"}}");
+    rig_put(&r, &res_core_secrets,
+            "{\"metadata\":{\"namespace\":\"default\",\"name\":\"owner\","
+            "\"uid\":\"u1\"}}");
     fake_hold_watches(r.api, false);
     put_map(&r, "default", "child", "u2",
             ",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Secret\",\"name\":\"owner\","
@@ -225,8 +226,7 @@ static void orphans_are_let_go(void **state)
     assert_false(there(&r, "owner"));
     assert_true(there(&r, "b"));
     assert_true(there(&r, "c"));
-    assert_int_equal(
-        object_meta(fake_find(r.api, maps, "default", "b"))->owner_references.n, 0);
+    assert_int_equal(object_meta(fake_find(r.api, maps, "default", "b"))->owner_references.n, 0);
     assert_int_equal(fake_calls(r.api, "delete "), 0);
     rig_deinit(&r);
 }

@@ -51,8 +51,7 @@ static void every_namespace_has_an_account_and_the_ca(void **state)
               "{\"data\":{\"ca.crt\":\"forged\"}}");
     rig_run(&r, 3000);
     assert_non_null(fake_find(r.api, &res_core_serviceaccounts, "a", "default"));
-    m = OBJECT_AS(core_config_map,
-                  fake_find(r.api, &res_core_configmaps, "b", "kube-root-ca.crt"));
+    m = OBJECT_AS(core_config_map, fake_find(r.api, &res_core_configmaps, "b", "kube-root-ca.crt"));
     assert_str_equal(string_map_get(&m->data, STR("ca.crt")), "the CA");
     fake_forget_calls(r.api);
     delete_namespace(&r, "a");
@@ -90,8 +89,9 @@ static void pods_go_before_all_else(void **state)
     rig_init(&r, 3);
     put_namespace(&r, "a");
     put_namespace(&r, "b");
-    rig_put(&r, &res_core_pods, "{\"metadata\":{\"namespace\":\"a\",\"name\":\"p\"},\"spec\":{"
-                                "\"nodeName\":\"n1\",\"containers\":[]}}");
+    rig_put(&r, &res_core_pods,
+            "{\"metadata\":{\"namespace\":\"a\",\"name\":\"p\"},\"spec\":{"
+            "\"nodeName\":\"n1\",\"containers\":[]}}");
     rig_put(&r, &res_core_secrets, "{\"metadata\":{\"namespace\":\"a\",\"name\":\"s\"}}");
     rig_put(&r, &res_core_secrets, "{\"metadata\":{\"namespace\":\"b\",\"name\":\"s\"}}");
     rig_add(&r, &namespace_controller);
@@ -121,8 +121,9 @@ static void finalizers_are_told(void **state)
     (void)state;
     rig_init(&r, 4);
     put_namespace(&r, "a");
-    rig_put(&r, &res_core_configmaps, "{\"metadata\":{\"namespace\":\"a\",\"name\":\"m\","
-                                      "\"finalizers\":[\"x/y\"]}}");
+    rig_put(&r, &res_core_configmaps,
+            "{\"metadata\":{\"namespace\":\"a\",\"name\":\"m\","
+            "\"finalizers\":[\"x/y\"]}}");
     rig_add(&r, &namespace_controller);
     rig_run(&r, 1000);
     delete_namespace(&r, "a");

@@ -114,7 +114,8 @@ static void a_silent_node_becomes_unknown_after_the_grace(void **state)
     assert_string_equal(fake_event_text(r.api, "NodeNotReady"), "Node is not ready");
     assert_int_equal(fake_events(r.api, "NodeNotReady"), 2); /* the node's and the pod's */
     assert_str_equal(OBJECT_AS(core_pod, fake_find(r.api, &res_core_pods, "default", "p"))
-                         ->status.conditions.v[0].status,
+                         ->status.conditions.v[0]
+                         .status,
                      "False");
     /* It comes back. */
     fake_edit(r.api, &res_core_nodes, NULL, "n1",

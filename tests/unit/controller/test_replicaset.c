@@ -22,8 +22,7 @@ static void scale(struct rig *r, int replicas)
 
 static const struct apps_replica_set *set(struct rig *r)
 {
-    return OBJECT_AS(apps_replica_set,
-                     fake_find(r->api, &res_apps_replicasets, "default", "web"));
+    return OBJECT_AS(apps_replica_set, fake_find(r->api, &res_apps_replicasets, "default", "web"));
 }
 
 /* A pod of the set. */
@@ -87,8 +86,10 @@ static void finished_and_deleted_pods_are_replaced(void **state)
     rig_init(&r, 2);
     put_set(&r, 2);
     put_pod(&r, "a", "", "n1", "\"phase\":\"Failed\"");
-    put_pod(&r, "b", ",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\","
-                     "\"deletionGracePeriodSeconds\":30", "n1", "\"phase\":\"Running\"");
+    put_pod(&r, "b",
+            ",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\","
+            "\"deletionGracePeriodSeconds\":30",
+            "n1", "\"phase\":\"Running\"");
     put_pod(&r, "c", "", "n1", "\"phase\":\"Running\"");
     rig_add(&r, &replicaset_controller);
     rig_run(&r, 5000);
@@ -158,8 +159,9 @@ static void orphans_are_adopted_and_strangers_released(void **state)
     (void)state;
     rig_init(&r, 4);
     put_set(&r, 2);
-    rig_put(&r, &res_core_pods, "{\"metadata\":{\"namespace\":\"default\",\"name\":\"orphan\","
-                                "\"labels\":{\"app\":\"web\"}},\"spec\":{\"containers\":[]}}");
+    rig_put(&r, &res_core_pods,
+            "{\"metadata\":{\"namespace\":\"default\",\"name\":\"orphan\","
+            "\"labels\":{\"app\":\"web\"}},\"spec\":{\"containers\":[]}}");
     rig_put(&r, &res_core_pods,
             "{\"metadata\":{\"namespace\":\"default\",\"name\":\"other\",\"labels\":{\"app\":"
             "\"web\"},\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"X\",\"name\":\"x\","
@@ -224,7 +226,8 @@ static void min_ready_seconds_delay_availability(void **state)
     (void)state;
     rig_init(&r, 7);
     put_set(&r, 1);
-    fake_edit(r.api, &res_apps_replicasets, "default", "web", "{\"spec\":{\"minReadySeconds\":30}}");
+    fake_edit(r.api, &res_apps_replicasets, "default", "web",
+              "{\"spec\":{\"minReadySeconds\":30}}");
     rig_add(&r, &replicaset_controller);
     rig_run(&r, 2000);
     rig_play_kubelet(&r);

@@ -2,7 +2,8 @@
 #pragma once
 #include "scheduler/cluster.h"
 
-/** Pod default/@name with the given members of its spec (JSON, without braces). The caller unrefs. */
+/** Pod default/@name with the given members of its spec (JSON, without braces). The caller unrefs.
+ */
 struct object *make_pod(const char *name, const char *spec);
 /** Node @name with 4 cpus, 8Gi and 10 pods; @labels and @spec are members, JSON without braces. */
 struct object *make_node(const char *name, const char *labels, const char *spec);

@@ -38,8 +38,8 @@ static void check(const struct cluster *c, const char *spec, const char *want_no
 static void the_message_tells_of_all_nodes(void **state)
 {
     struct cluster c = {0};
-    const unsigned fit = CHANGE_NODE_ADDED | CHANGE_NODE_ALLOCATABLE | CHANGE_POD_GONE |
-                         CHANGE_POD_SELF;
+    const unsigned fit =
+        CHANGE_NODE_ADDED | CHANGE_NODE_ALLOCATABLE | CHANGE_POD_GONE | CHANGE_POD_SELF;
 
     (void)state;
     check(&c, ASKS("1"), NULL, "no nodes available to schedule pods", CHANGE_NODE_ADDED);

@@ -3,7 +3,7 @@
 #include "test.h"
 
 #define ASKS(cpu, memory)                                                                          \
-    "\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"resources\":{\"requests\":{\"cpu\":\"" cpu    \
+    "\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"resources\":{\"requests\":{\"cpu\":\"" cpu  \
     "\",\"memory\":\"" memory "\"}}}]"
 #define PLAIN "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]"
 
@@ -127,17 +127,19 @@ static void taints_must_be_tolerated(void **state)
     assert_string_equal(rejects("TaintToleration", &c, PLAIN, &code), text);
     assert_int_equal(code, FILTER_UNRESOLVABLE);
 #define TOLERATES(t) PLAIN ",\"tolerations\":[{" t "}]"
-    assert_string_equal(rejects("TaintToleration", &c,
-                                TOLERATES("\"key\":\"k\",\"value\":\"v\""), NULL), "");
-    assert_string_equal(rejects("TaintToleration", &c,
-                                TOLERATES("\"key\":\"k\",\"value\":\"w\""), NULL), text);
-    assert_string_equal(rejects("TaintToleration", &c,
-                                TOLERATES("\"key\":\"k\",\"operator\":\"Exists\""), NULL), "");
+    assert_string_equal(
+        rejects("TaintToleration", &c, TOLERATES("\"key\":\"k\",\"value\":\"v\""), NULL), "");
+    assert_string_equal(
+        rejects("TaintToleration", &c, TOLERATES("\"key\":\"k\",\"value\":\"w\""), NULL), text);
+    assert_string_equal(
+        rejects("TaintToleration", &c, TOLERATES("\"key\":\"k\",\"operator\":\"Exists\""), NULL),
+        "");
     assert_string_equal(rejects("TaintToleration", &c, TOLERATES("\"operator\":\"Exists\""), NULL),
                         "");
     assert_string_equal(rejects("TaintToleration", &c,
                                 TOLERATES("\"operator\":\"Exists\",\"effect\":\"NoExecute\""),
-                                NULL), text);
+                                NULL),
+                        text);
     assert_int_equal(scores("TaintToleration", &c, 0, PLAIN), 1);
     assert_int_equal(scores("TaintToleration", &c, 0, TOLERATES("\"operator\":\"Exists\"")), 0);
     cluster_deinit(&c);
@@ -151,24 +153,35 @@ static void affinity_must_match(void **state)
     (void)state;
     add_node(&c, "n", "\"disk\":\"ssd\",\"cores\":\"8\"", "");
 #define REQUIRES(e)                                                                                \
-    PLAIN ",\"affinity\":{\"nodeAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":{"   \
+    PLAIN ",\"affinity\":{\"nodeAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":{"  \
           "\"nodeSelectorTerms\":[{\"matchExpressions\":[{" e "}]}]}}}"
-    assert_string_equal(rejects("NodeAffinity", &c,
-                                PLAIN ",\"nodeSelector\":{\"disk\":\"ssd\"}", NULL), "");
-    assert_string_equal(rejects("NodeAffinity", &c,
-                                PLAIN ",\"nodeSelector\":{\"disk\":\"hdd\"}", NULL), text);
-    assert_string_equal(rejects("NodeAffinity", &c,
-        REQUIRES("\"key\":\"disk\",\"operator\":\"In\",\"values\":[\"a\",\"ssd\"]"), NULL), "");
-    assert_string_equal(rejects("NodeAffinity", &c,
-        REQUIRES("\"key\":\"disk\",\"operator\":\"NotIn\",\"values\":[\"ssd\"]"), NULL), text);
-    assert_string_equal(rejects("NodeAffinity", &c,
-        REQUIRES("\"key\":\"none\",\"operator\":\"NotIn\",\"values\":[\"x\"]"), NULL), "");
-    assert_string_equal(rejects("NodeAffinity", &c,
-        REQUIRES("\"key\":\"none\",\"operator\":\"Exists\""), NULL), text);
-    assert_string_equal(rejects("NodeAffinity", &c,
-        REQUIRES("\"key\":\"cores\",\"operator\":\"Gt\",\"values\":[\"7\"]"), NULL), "");
-    assert_string_equal(rejects("NodeAffinity", &c,
-        REQUIRES("\"key\":\"cores\",\"operator\":\"Lt\",\"values\":[\"8\"]"), NULL), text);
+    assert_string_equal(
+        rejects("NodeAffinity", &c, PLAIN ",\"nodeSelector\":{\"disk\":\"ssd\"}", NULL), "");
+    assert_string_equal(
+        rejects("NodeAffinity", &c, PLAIN ",\"nodeSelector\":{\"disk\":\"hdd\"}", NULL), text);
+    assert_string_equal(
+        rejects("NodeAffinity", &c,
+                REQUIRES("\"key\":\"disk\",\"operator\":\"In\",\"values\":[\"a\",\"ssd\"]"), NULL),
+        "");
+    assert_string_equal(
+        rejects("NodeAffinity", &c,
+                REQUIRES("\"key\":\"disk\",\"operator\":\"NotIn\",\"values\":[\"ssd\"]"), NULL),
+        text);
+    assert_string_equal(
+        rejects("NodeAffinity", &c,
+                REQUIRES("\"key\":\"none\",\"operator\":\"NotIn\",\"values\":[\"x\"]"), NULL),
+        "");
+    assert_string_equal(
+        rejects("NodeAffinity", &c, REQUIRES("\"key\":\"none\",\"operator\":\"Exists\""), NULL),
+        text);
+    assert_string_equal(
+        rejects("NodeAffinity", &c,
+                REQUIRES("\"key\":\"cores\",\"operator\":\"Gt\",\"values\":[\"7\"]"), NULL),
+        "");
+    assert_string_equal(
+        rejects("NodeAffinity", &c,
+                REQUIRES("\"key\":\"cores\",\"operator\":\"Lt\",\"values\":[\"8\"]"), NULL),
+        text);
     cluster_deinit(&c);
 }
 
@@ -203,7 +216,9 @@ static void cordons_and_names_count(void **state)
                         "node(s) were unschedulable");
     assert_string_equal(rejects("NodeUnschedulable", &c,
                                 TOLERATES("\"key\":\"node.kubernetes.io/unschedulable\","
-                                          "\"operator\":\"Exists\""), NULL), "");
+                                          "\"operator\":\"Exists\""),
+                                NULL),
+                        "");
     assert_string_equal(rejects("NodeName", &c, PLAIN ",\"nodeName\":\"m\"", NULL),
                         "node(s) didn't match the requested node name");
     cluster_deinit(&c);

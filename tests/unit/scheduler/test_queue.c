@@ -32,14 +32,15 @@ static void end(struct rig *r)
 static void put(struct rig *r, const char *name, int priority)
 {
     auto_arena a = {0};
-    struct object *o = make_pod(name, arena_printf(&a, "\"priority\":%d,\"containers\":[]",
-                                                   priority));
+    struct object *o =
+        make_pod(name, arena_printf(&a, "\"priority\":%d,\"containers\":[]", priority));
 
     pod_queue_put(r->q, o);
     object_unref(o);
 }
 
-/* Takes the first pod, which must be @name (NULL: there must be none), and rejects it unless @changes is -1. */
+/* Takes the first pod, which must be @name (NULL: there must be none), and rejects it unless
+ * @changes is -1. */
 static void take(struct rig *r, const char *name, int changes)
 {
     struct object *o = pod_queue_take(r->q);
