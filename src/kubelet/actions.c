@@ -413,7 +413,9 @@ static void on_health_done(void *arg, enum grpc_status status, struct str text)
     }
     if (status == GRPC_OK)
         buf_printf(&b, "service unhealthy (responded with \"%s\")",
-                   a->serving == 2 ? "NOT_SERVING" : a->serving == 3 ? "SERVICE_UNKNOWN" : "UNKNOWN");
+                   a->serving == 2   ? "NOT_SERVING"
+                   : a->serving == 3 ? "SERVICE_UNKNOWN"
+                                     : "UNKNOWN");
     else if (status == GRPC_UNIMPLEMENTED)
         buf_puts(&b, "error: this server does not implement the grpc health protocol "
                      "(grpc.health.v1.Health)");

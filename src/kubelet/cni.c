@@ -40,7 +40,8 @@ int cni_write_config(const char *conf_dir, const char *bridge, const char *pod_c
                "        \"dataDir\": \"/var/lib/cni/networks\",\n"
                "        \"ranges\": [[{\"subnet\": \"%s\"}]],\n"
                "        \"routes\": [{\"dst\": \"0.0.0.0/0\"}]\n      }\n    },\n"
-               "    {\n      \"type\": \"portmap\",\n      \"capabilities\": {\"portMappings\": true}\n"
+               "    {\n      \"type\": \"portmap\",\n"
+               "      \"capabilities\": {\"portMappings\": true}\n"
                "    }\n  ]\n}\n",
                bridge, pod_cidr);
     return kfile_write(arena_printf(&a, "%s/10-skiff.conflist", conf_dir), buf_view(&b), 0644, err);

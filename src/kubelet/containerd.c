@@ -29,7 +29,8 @@ extern char **environ;
 
 static const char *find_program(struct arena *a)
 {
-    static const char *const dirs[] = {"/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin"};
+    static const char *const dirs[] = {"/usr/local/bin", "/usr/bin", "/usr/local/sbin",
+                                       "/usr/sbin"};
 
     for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
         const char *path = arena_printf(a, "%s/containerd", dirs[i]);

@@ -10,7 +10,8 @@ MUST_USE int kfile_read(const char *path, size_t max, struct arena *a, struct st
                         struct err *err);
 /** Replaces @path by @text with @mode (written beside it, renamed). ERR_IO. */
 MUST_USE int kfile_write(const char *path, struct str text, mode_t mode, struct err *err);
-/** Writes @text to the existing file @path in one write(2), as /proc and cgroups want it. ERR_IO. */
+/** Writes @text to the existing file @path in one write(2), as /proc and cgroups want it.
+ *  ERR_IO. */
 MUST_USE int kfile_set(const char *path, const char *text, struct err *err);
 /** Makes folder @path and its parents. ERR_IO. */
 MUST_USE int kfolder_make(const char *path, mode_t mode, struct err *err);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* node_agent.h - what the files that stand for the node share. Layer: kubelet. Threads: its loop. */
+/* node_agent.h - what the files that stand for the node share.
+ * Layer: kubelet. Threads: its loop. */
 #pragma once
 #include "codec/timefmt.h"
 #include "kubelet/node_host.h"

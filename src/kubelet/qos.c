@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* qos.c - quality of service: classes, shares, quotas, scores, the cgroup a pod belongs to. Pure. */
+/* qos.c - quality of service: classes, shares, quotas, scores, the cgroup of a pod. Pure. */
 #include "kubelet/pod_config.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* server.h - what the files of the kubelet's HTTPS server share. Layer: kubelet. Threads: its loop. */
+/* server.h - what the files of the kubelet's HTTPS server share.
+ * Layer: kubelet. Threads: its loop. */
 #pragma once
 #include "kubelet/kubelet_internal.h"
 #include "net/http.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* server_stream.c - exec, attach, port-forward: the caller's WebSocket, joined to a connection to the
- * runtime's streaming server.
+/* server_stream.c - exec, attach, port-forward: the caller's WebSocket, joined to a connection
+ * to the runtime's streaming server.
  *
  * The runtime is spoken to in SPDY: one stream each for error, stdin, stdout, stderr, resize; a
  * port-forward's bytes, which are SPDY already, pass through. Nothing is joined before the runtime

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spdy.h - as much of SPDY/3.1 as a runtime's streaming server needs: streams opened by us, data both
- * ways, ends. Header blocks go out uncompressed (stored), and those that come in are passed over.
+/* spdy.h - as much of SPDY/3.1 as a runtime's streaming server needs: streams opened by us, data
+ * both ways, ends. Header blocks go out uncompressed (stored), and those that come in are passed
+ * over.
  *
  * Layer: kubelet. Threads: the owner's. */
 #pragma once

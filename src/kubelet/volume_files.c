@@ -118,7 +118,8 @@ static int write_file(const struct volume_work *w, const char *dir, const struct
             return io_error(err, "write", path);
         rest = str_sub(rest, (size_t)n, rest.len);
     }
-    if (fchown(fd, f->uid == VOLUME_ID_NONE ? 0 : (uid_t)f->uid, group ? (gid_t)w->fs_group : 0) < 0 ||
+    if (fchown(fd, f->uid == VOLUME_ID_NONE ? 0 : (uid_t)f->uid,
+               group ? (gid_t)w->fs_group : 0) < 0 ||
         fchmod(fd, f->mode | (group ? 0440 : 0)) < 0)
         return io_error(err, "set the owner of", path);
     return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_env.c - environments: expansion, services, order, downward fields, the pod's name and DNS. */
+/* test_env.c - environments: expansion, services, order, downward fields, DNS. */
 #include "kubelet/pod_config.h"
 #include "schema/typed.h"
 #include "test.h"
@@ -191,11 +191,13 @@ static void test_env_of_config_maps(void **state)
                    "{\"metadata\":{\"name\":\"cm\",\"namespace\":\"ns\",\"resourceVersion\":\"1\"},"
                    "\"data\":{\"k\":\"v\",\"bad=name\":\"x\"}}");
     add_config_map(&refs, "gone", NULL);
-    assert_ok(make_with("{\"name\":\"c\",\"envFrom\":[{\"prefix\":\"P_\",\"configMapRef\":{\"name\":"
-                        "\"cm\"}},{\"configMapRef\":{\"name\":\"gone\",\"optional\":true}}],"
+    assert_ok(make_with("{\"name\":\"c\",\"envFrom\":[{\"prefix\":\"P_\","
+                        "\"configMapRef\":{\"name\":\"cm\"}},{\"configMapRef\":{"
+                        "\"name\":\"gone\",\"optional\":true}}],"
                         "\"env\":[{\"name\":\"X\",\"valueFrom\":{\"configMapKeyRef\":{\"name\":"
                         "\"cm\",\"key\":\"k\"}}},{\"name\":\"O\",\"valueFrom\":{"
-                        "\"configMapKeyRef\":{\"name\":\"cm\",\"key\":\"no\",\"optional\":true}}}]}",
+                        "\"configMapKeyRef\":{\"name\":\"cm\",\"key\":\"no\","
+                        "\"optional\":true}}}]}",
                         &refs, &a, &e, &err),
               &err);
     assert_int_equal(e.list.n, 2);
