@@ -31,8 +31,13 @@ else
 	end "$RUN/skiff.pid" 15
 fi
 
+netns=""
 if [ -S "$SOCK" ]; then
 	c() { ctr -a "$SOCK" -n k8s.io "$@"; }
+	# The network namespaces of our sandboxes; those of other runtimes are not ours to delete.
+	for id in $(c containers ls -q 2>/dev/null); do
+		netns="$netns $(c containers info "$id" 2>/dev/null | grep -o 'netns/cni-[0-9a-f-]*' | sort -u)"
+	done
 	for id in $(c tasks ls -q 2>/dev/null); do
 		c tasks kill -s KILL -a "$id" >/dev/null 2>&1 || true
 	done
@@ -48,12 +53,15 @@ pkill -KILL -f "containerd-shim.*-address $SOCK" 2>/dev/null || true
 awk '{print $2}' /proc/mounts | grep -E "^($RUN|$DATA)/" | sort -r | while read -r m; do
 	umount -l "$m" 2>/dev/null || true
 done
-for ns in $(ip netns list 2>/dev/null | awk '/^cni-/{print $1}'); do
-	ip netns delete "$ns" 2>/dev/null || true
+for ns in $netns; do
+	ip netns delete "${ns#netns/}" 2>/dev/null || true
 done
 nft delete table ip skiff 2>/dev/null || true
-nft delete table inet skiff 2>/dev/null || true
-iptables-save 2>/dev/null | grep -q CNI- && iptables-save | grep -v CNI- | iptables-restore || true
+# The chains that CNI made for pods of our network, by their comments.
+chains=$(iptables-save 2>/dev/null | grep 'name: \\\?"skiff\\\?"' | grep -o 'CNI-[A-Za-z0-9-]*' | sort -u || true)
+if [ -n "$chains" ]; then
+	iptables-save | grep -v -F "$chains" | iptables-restore || true
+fi
 ip link delete skiff0 2>/dev/null || true
 [ -f "$DATA/ip_forward.before" ] && cat "$DATA/ip_forward.before" >/proc/sys/net/ipv4/ip_forward
 find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {} + 2>/dev/null || true

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_server.c - `skiff server`: store, API server, controllers, scheduler and a node in one process. */
+/* cmd_server.c - `skiff server`: store, API server, controllers, scheduler and a node in one
+ * process. */
 #include "base/log.h"
 #include "base/loop_signal.h"
+#include "client/client_https.h"
 #include "cmd/cmd.h"
 #include "cmd/files.h"
 #include "cmd/flags.h"
 #include "cmd/host.h"
 #include "cmd/server.h"
-#include "client/client_https.h"
 #include "net/crypto.h"
 
 #include <signal.h>
@@ -78,14 +79,14 @@ static int load_keys(struct server *s, struct err *err)
 {
     struct server_config *c = &s->config;
     const char *ips[] = {"127.0.0.1", c->node_ip, c->advertise_address, c->service_ip, NULL};
-    const char *dns_names[] = {"localhost",
-                               c->node_name,
-                               "kubernetes",
-                               "kubernetes.default",
-                               "kubernetes.default.svc",
-                               arena_printf(&s->arena, "kubernetes.default.svc.%s",
-                                            c->cluster_domain),
-                               NULL};
+    const char *dns_names[] = {
+        "localhost",
+        c->node_name,
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        arena_printf(&s->arena, "kubernetes.default.svc.%s", c->cluster_domain),
+        NULL};
     struct pki_names names = {.node_name = c->node_name, .ips = ips, .dns_names = dns_names};
     const char *path = arena_printf(&s->arena, "%s/admin.kubeconfig", c->data_dir);
     auto_buf text = {0};
@@ -104,12 +105,12 @@ static int load_keys(struct server *s, struct err *err)
                            false, &s->kubelet_tls, err);
     if (r < 0)
         return r;
-    kubeconfig_write(&text, "skiff",
-                     arena_printf(&s->arena, "https://%s:%lld",
-                                  strcmp(c->bind_address, "0.0.0.0") == 0 ? "127.0.0.1"
-                                                                          : c->bind_address,
-                                  (long long)c->secure_port),
-                     s->pki.ca_cert, s->pki.admin_cert, s->pki.admin_key);
+    kubeconfig_write(
+        &text, "skiff",
+        arena_printf(&s->arena, "https://%s:%lld",
+                     strcmp(c->bind_address, "0.0.0.0") == 0 ? "127.0.0.1" : c->bind_address,
+                     (long long)c->secure_port),
+        s->pki.ca_cert, s->pki.admin_cert, s->pki.admin_key);
     return file_write(path, buf_view(&text), 0600, err);
 }
 
@@ -137,15 +138,14 @@ static int open_api(struct server *s, struct err *err)
         .secure_port = (uint16_t)c->secure_port,
         .service_cidr = c->service_cidr,
         .token_key = s->token_key,
-        .token_issuer = arena_printf(&s->arena, "https://kubernetes.default.svc.%s",
-                                     c->cluster_domain),
+        .token_issuer =
+            arena_printf(&s->arena, "https://kubernetes.default.svc.%s", c->cluster_domain),
         .ca_pem = s->pki.ca_cert,
         .anonymous_auth = c->anonymous_auth,
         .kubelet_client_tls = s->kubelet_tls,
     };
-    struct http_server_opts http = {.address = c->bind_address,
-                                    .port = (uint16_t)c->secure_port,
-                                    .tls = s->tls};
+    struct http_server_opts http = {
+        .address = c->bind_address, .port = (uint16_t)c->secure_port, .tls = s->tls};
     int r;
 
     if (c->token_file) {

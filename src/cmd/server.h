@@ -32,6 +32,6 @@ struct control *control_stop(struct control *c);     /** Blocks. NULL is a no-op
 
 struct worker; /* a loop on its own thread */
 /** Starts a thread that runs a loop until worker_stop(). @setup and @teardown run on it. */
-struct worker *worker_start(const char *name, void (*setup)(struct loop *loop, void *arg), void (*teardown)(void *arg),
-                            void *arg);
+struct worker *worker_start(const char *name, void (*setup)(struct loop *loop, void *arg),
+                            void (*teardown)(void *arg), void *arg);
 struct worker *worker_stop(struct worker *w); /** Runs teardown, ends the thread, frees. Blocks. */

@@ -35,8 +35,8 @@ static void end(void *arg)
     loop_hold(w->loop, false);
 }
 
-struct worker *worker_start(const char *name, void (*setup)(struct loop *loop, void *arg), void (*teardown)(void *arg),
-                            void *arg)
+struct worker *worker_start(const char *name, void (*setup)(struct loop *loop, void *arg),
+                            void (*teardown)(void *arg), void *arg)
 {
     struct worker *w = xnew(struct worker);
 

@@ -41,15 +41,15 @@ static inline bool field_written(const struct field *f, const void *obj)
 }
 /* The first instant of year 1, upstream's zero time, counts as absent. */
 #define TIME_ZERO_SEC (-62135596800LL)
-#define TIME_MAX_SEC 253402300799LL
+#define TIME_MAX_SEC  253402300799LL
 
 void field_clear(const struct field *f, void *obj); /** Makes the member of @f absent. */
 /** Sorts the @n entries of a map of @f by key; of equal keys the last stays. How many stay. */
 size_t map_sort(const struct field *f, void *v, size_t n);
 /** As typed_to_doc(), but raw documents are shared with @obj: neither may be changed then. */
 struct doc typed_view_doc(const struct type *type, const void *obj, struct arena *a);
-/** As typed_from_doc() for documents that it or typed_from_pb() made: raw documents within are taken
- *  as they are, not brought into form again. */
+/** As typed_from_doc() for documents that it or typed_from_pb() made: raw documents within are
+ * taken as they are, not brought into form again. */
 MUST_USE int typed_from_own_doc(const struct type *type, const struct doc *doc, struct arena *a,
                                 void *obj);
 /** A deep copy in one block, which the caller frees with free(); strings within @stable stay views

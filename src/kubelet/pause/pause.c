@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pause.c - the process that holds a pod's namespaces: it sleeps, lets the kernel reap its children, and
- * ends on SIGTERM and SIGINT. No libc: it becomes a static program of a few hundred bytes. */
+/* pause.c - the process that holds a pod's namespaces: it sleeps, lets the kernel reap its
+ * children, and ends on SIGTERM and SIGINT. No libc: it becomes a static program of a few hundred
+ * bytes. */
 
 #if defined(__x86_64__)
 enum { SYS_RT_SIGACTION = 13, SYS_EXIT = 60, SYS_PPOLL = 271 };

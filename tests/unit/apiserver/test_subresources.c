@@ -68,15 +68,17 @@ static void test_resize_changes_resources_only(void **state)
 }
 
 /* A PEM block of a request, in base64, with an empty sequence in it. */
-#define CSR "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUFBPQotLS0tLUVORCBDRVJUSUZJQ0FU" \
-            "RSBSRVFVRVNULS0tLS0K"
+#define CSR                                                                                        \
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUFBPQotLS0tLUVORCBDRVJUSUZJQ0FU"             \
+    "RSBSRVFVRVNULS0tLS0K"
 
 static void test_approval_is_final(void **state)
 {
     struct server *s = *state;
-    struct reply *r = server_post(s, CSRS,
-                                  "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"request\":\"" CSR "\","
-                                  "\"signerName\":\"a.b/c\",\"usages\":[\"client auth\"]}}");
+    struct reply *r =
+        server_post(s, CSRS,
+                    "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"request\":\"" CSR "\","
+                    "\"signerName\":\"a.b/c\",\"usages\":[\"client auth\"]}}");
 
     assert_int_equal(r->status, 201);
     r = server_patch(s, CSRS "/c/approval", "merge",
