@@ -35,8 +35,10 @@ def test_a_pod_runs_logs_and_executes(cluster, ns):
     running(cluster, ns, "p")
     took = time.monotonic() - began
     assert took < 5, took
-    assert eventually(lambda: logs(cluster, ns, "p").count("\n") == 2)
-    assert logs(cluster, ns, "p", tail_lines=1) == "two\n"
+    # Two streams have no order between them.
+    text = eventually(lambda: (t := logs(cluster, ns, "p")).count("\n") == 2 and t)
+    assert sorted(text.splitlines()) == ["one", "two"]
+    assert logs(cluster, ns, "p", tail_lines=1) == text.splitlines()[1] + "\n"
     out = cluster.kubectl("-n", ns, "exec", "p", "--", "sh", "-c", "echo $((6*7)); hostname")
     assert out == "42\np\n"
     bad = cluster.kubectl("-n", ns, "exec", "p", "--", "sh", "-c", "exit 7", check=False)
