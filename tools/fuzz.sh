@@ -12,6 +12,12 @@ for target in $targets; do
 	found=build-fuzz/corpus-${target#fuzz_}
 	mkdir -p "$found"
 	echo "== $target"
-	"$build/tests/fuzz/$target" -max_total_time="${SECONDS_EACH:-60}" -print_final_stats=0 \
-		-close_fd_mask=3 "$found" "tests/fuzz/corpus/${target#fuzz_}" 2>&1 | tail -2
+	if ! "$build/tests/fuzz/$target" -max_total_time="${SECONDS_EACH:-60}" -print_final_stats=0 \
+		-artifact_prefix="$found/" "$found" "tests/fuzz/corpus/${target#fuzz_}" \
+		>"$build/$target.log" 2>&1; then
+		tail -40 "$build/$target.log"
+		echo "fuzz: $target found something; its input is in $found" >&2
+		exit 1
+	fi
+	tail -1 "$build/$target.log"
 done

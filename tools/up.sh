@@ -13,6 +13,7 @@ say() { printf '%s\n' "$*"; }
 fail() { say "make up: $*" >&2; exit 1; }
 now_ms() { date +%s%3N; }
 
+CHECK=$(mktemp)
 [ "$(id -u)" = 0 ] || fail "a node needs root: sudo make up"
 
 say "[1/6] packages"
@@ -22,7 +23,11 @@ say "[2/6] building skiff"
 make -s build >/dev/null || fail "the build failed; run make to see why"
 say "      $SKIFF, $(($(stat -c %s "$SKIFF") / 1024)) KiB"
 say "[3/6] checking this machine"
-"$SKIFF" check --data-dir="$DATA" | sed 's/^/      /' || fail "see the checks above"
+checked=0
+"$SKIFF" check --data-dir="$DATA" >"$CHECK" || checked=1
+sed 's/^/      /' "$CHECK"
+rm -f "$CHECK"
+[ $checked = 0 ] || fail "see the checks above"
 
 if [ -f "$RUN/skiff.pid" ] && kill -0 "$(cat "$RUN/skiff.pid")" 2>/dev/null; then
 	fail "a cluster runs already (pid $(cat "$RUN/skiff.pid")); make down ends it"
@@ -85,8 +90,9 @@ until k apply -f examples/hello/hello.yaml >"$RUN/apply.out" 2>&1; do
 done
 sed 's/^/      /' "$RUN/apply.out"
 rm -f "$RUN/apply.out"
-k wait --for=condition=Available deployment/hello --timeout=60s | sed 's/^/      /' ||
+available=$(k wait --for=condition=Available deployment/hello --timeout=60s) ||
 	{ k get pods -o wide; fail "hello did not become available"; }
+say "      $available"
 
 say "[6/6] the answer"
 ip=$(k get service hello -o jsonpath='{.spec.clusterIP}')

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/files.h"
 
+#include "base/buf.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,28 +13,25 @@ enum { FILE_BYTES_MAX = 4 * 1024 * 1024 };
 int file_read(const char *path, struct arena *a, struct str *ret_text, struct err *err)
 {
     auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    size_t len = 0;
-    char *p;
+    auto_buf b = {.limit_bytes = FILE_BYTES_MAX};
 
     if (fd < 0)
         return err_new(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "open %s: %s", path,
                        strerror(errno));
-    if (fstat(fd, &st) < 0)
-        return err_new(err, ERR_IO, "stat %s: %s", path, strerror(errno));
-    if (st.st_size > FILE_BYTES_MAX)
-        return err_new(err, ERR_TOO_LARGE, "%s is larger than %d bytes", path, FILE_BYTES_MAX);
-    p = arena_alloc(a, (size_t)st.st_size + 1);
-    while (len < (size_t)st.st_size) {
-        ssize_t n = read(fd, p + len, (size_t)st.st_size - len);
+    /* To its end, not by its size: files of /proc say that they have none. */
+    for (;;) {
+        char piece[4096];
+        ssize_t n = read(fd, piece, sizeof(piece));
 
         if (n < 0)
             return err_new(err, ERR_IO, "read %s: %s", path, strerror(errno));
         if (n == 0)
             break;
-        len += (size_t)n;
+        buf_append(&b, piece, (size_t)n);
+        if (b.overflow)
+            return err_new(err, ERR_TOO_LARGE, "%s is larger than %d bytes", path, FILE_BYTES_MAX);
     }
-    *ret_text = (struct str){p, len};
+    *ret_text = str_dup(a, buf_view(&b));
     return 0;
 }
 
