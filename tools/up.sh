@@ -13,7 +13,6 @@ say() { printf '%s\n' "$*"; }
 fail() { say "make up: $*" >&2; exit 1; }
 now_ms() { date +%s%3N; }
 
-CHECK=$(mktemp)
 [ "$(id -u)" = 0 ] || fail "a node needs root: sudo make up"
 
 say "[1/6] packages"
@@ -24,6 +23,7 @@ make -s build >/dev/null || fail "the build failed; run make to see why"
 say "      $SKIFF, $(($(stat -c %s "$SKIFF") / 1024)) KiB"
 say "[3/6] checking this machine"
 checked=0
+CHECK=$(mktemp)
 "$SKIFF" check --data-dir="$DATA" >"$CHECK" || checked=1
 sed 's/^/      /' "$CHECK"
 rm -f "$CHECK"

@@ -232,11 +232,6 @@ static enum stage_result decode_pb(struct request *rq, const struct type *type, 
     return STAGE_NEXT;
 }
 
-bool decode_has_body(const struct request *rq)
-{
-    return rq->inproc_typed || rq->body.len;
-}
-
 enum stage_result decode_body(struct request *rq, const struct type *type, void **ret_obj)
 {
     struct json_dup *dups = NULL;

@@ -25,8 +25,6 @@ enum stage_result decode_doc(struct request *rq, const struct type *type, const 
                              const struct json_dup *dups, void **ret_obj);
 /** kind and apiVersion of @doc against @type. 400. STAGE_NEXT when good. */
 enum stage_result decode_kind(struct request *rq, const struct type *type, const struct doc *doc);
-/** True if the request has a body, also in-process. */
-bool decode_has_body(const struct request *rq);
 
 /* metadata.c */
 /** The metadata of @obj, a struct of @type (which has one). */

@@ -330,15 +330,6 @@ bool kpod_deleted(const struct kpod *kp)
            (kp->pod && kp->pod->metadata.deletion_timestamp.set);
 }
 
-bool kpod_any_running(const struct kpod *kp)
-{
-    for (size_t i = 0; i < kp->containers.n; i++) {
-        if (kp->containers.v[i]->cur.state == KRUN_RUNNING)
-            return true;
-    }
-    return false;
-}
-
 void kcontainer_set_waiting(struct kcontainer *kc, const char *reason, struct str message)
 {
     set_string(&kc->waiting_reason, str_from(reason));

@@ -38,8 +38,6 @@ void kcontainer_set_waiting(struct kcontainer *kc, const char *reason, struct st
 void set_string(char **p, struct str s);
 /** True if the pod's spec was deleted, or the object is gone. */
 bool kpod_deleted(const struct kpod *kp);
-/** True if some container may still run. */
-bool kpod_any_running(const struct kpod *kp);
 /** Empties a sandbox record. */
 void ksandbox_deinit(struct ksandbox *s);
 /** The hash of a container's spec, as kept with what runs: its name and image. */

@@ -144,8 +144,3 @@ struct proxy *proxy_free(struct proxy *p, bool cleanup)
     release(p);
     return NULL;
 }
-
-int proxy_cleanup(struct err *err)
-{
-    return backend_nftables_cleanup(err);
-}

@@ -14,5 +14,3 @@ struct proxy_opts {
 MUST_USE int proxy_new(const struct proxy_opts *opts, struct proxy **ret_p, struct err *err);
 /** Stops; rules stay (connections go on) unless @cleanup. NULL ok; returns NULL. */
 struct proxy *proxy_free(struct proxy *p, bool cleanup);
-/** Removes every rule skiff has made on this machine. ERR_IO. */
-MUST_USE int proxy_cleanup(struct err *err);
