@@ -134,7 +134,7 @@ class Lint:
         for n, line in enumerate(lines, 1):
             if re.search(r"\b(TODO|FIXME|XXX|HACK)\b", line):
                 self.say(path, n, "unfinished: write it or leave it out")
-            if re.search(r"/work/(main|shared)|/root/", line):
+            if re.search(r"/(work|root|home)/", line):
                 self.say(path, n, "path of one machine")
 
     def run(self):
