@@ -10,6 +10,7 @@
 
 struct loop_uv {
     struct loop base;
+    struct random_pool random;
     uv_loop_t uv;
     uv_timer_t timer;
     uv_async_t wake;
@@ -221,6 +222,7 @@ static void op_destroy(struct loop *l)
     must(uv_loop_close(&u->uv), "loop close");
     loop_drop_timers(l);
     uv_mutex_destroy(&u->mutex);
+    random_pool_deinit(&u->random);
     free(u);
 }
 
@@ -240,8 +242,9 @@ struct loop *loop_new(const char *name)
     };
     struct loop_uv *u = xnew(struct loop_uv);
 
-    u->base =
-        (struct loop){.ops = &ops, .name = name, .clock = clock_real(), .random = random_kernel()};
+    random_pool_init(&u->random);
+    u->base = (struct loop){
+        .ops = &ops, .name = name, .clock = clock_real(), .random = &u->random.base};
     must(uv_loop_init(&u->uv), "loop");
     must(uv_mutex_init(&u->mutex), "mutex");
     must(uv_timer_init(&u->uv, &u->timer), "timer");

@@ -32,6 +32,37 @@ struct random *random_kernel(void)
     return &kernel;
 }
 
+/* A draw that would not leave the pool useful goes to the kernel itself. */
+static void pool_fill(struct random *base, void *to, size_t n)
+{
+    struct random_pool *p = container_of(base, struct random_pool, base);
+    unsigned char *from;
+
+    if (n > RANDOM_POOL_BYTES / 4) {
+        kernel_fill(NULL, to, n);
+        return;
+    }
+    if (n > p->left) {
+        kernel_fill(NULL, p->bytes, sizeof(p->bytes));
+        p->left = sizeof(p->bytes);
+    }
+    from = p->bytes + sizeof(p->bytes) - p->left;
+    memcpy(to, from, n);
+    explicit_bzero(from, n);
+    p->left -= n;
+}
+
+void random_pool_init(struct random_pool *p)
+{
+    *p = (struct random_pool){.base = {.fill = pool_fill}};
+}
+
+void random_pool_deinit(struct random_pool *p)
+{
+    explicit_bzero(p->bytes, sizeof(p->bytes));
+    p->left = 0;
+}
+
 static uint64_t rotl(uint64_t x, int k)
 {
     return (x << k) | (x >> (64 - k));

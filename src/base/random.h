@@ -2,7 +2,7 @@
  *
  * Keys and tokens come from the kernel in production; a simulation gives every consumer
  * the seeded source, so a run can be replayed. Layer: base.
- * Threads: random_kernel() any; a seeded source its owner only.
+ * Threads: random_kernel() any; a pool and a seeded source their owner only.
  */
 #pragma once
 #include <stddef.h>
@@ -13,6 +13,15 @@ struct random {
 };
 /** The kernel's generator (getrandom); aborts if the kernel refuses. Static. */
 struct random *random_kernel(void);
+
+enum { RANDOM_POOL_BYTES = 512 };
+struct random_pool { /* the kernel's, drawn in larger pieces; each byte is given out once and wiped */
+    struct random base;
+    size_t left; /* at the end of bytes */
+    unsigned char bytes[RANDOM_POOL_BYTES];
+};
+void random_pool_init(struct random_pool *p);   /** Empty: the first draw fills it. */
+void random_pool_deinit(struct random_pool *p); /** Wipes what was not given out. */
 
 struct random_seeded { /* xoshiro256**, https://prng.di.unimi.it/ */
     struct random base;

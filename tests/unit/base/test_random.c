@@ -30,6 +30,28 @@ static void test_known_answers(void **state)
         assert_true(random_u64(&r.base) == want[i]);
 }
 
+/* A pool gives each of its bytes once, and keeps none that it gave. */
+static void test_pool_repeats_nothing(void **state)
+{
+    enum { DRAWS = 1000, BYTES = 16 };
+    static unsigned char seen[DRAWS][BYTES];
+    static const unsigned char zero[RANDOM_POOL_BYTES];
+    unsigned char large[RANDOM_POOL_BYTES] = {0};
+    struct random_pool p;
+
+    random_pool_init(&p);
+    for (int i = 0; i < DRAWS; i++) {
+        p.base.fill(&p.base, seen[i], BYTES);
+        for (int k = 0; k < i; k++)
+            assert_memory_not_equal(seen[i], seen[k], BYTES);
+        assert_memory_equal(p.bytes, zero, RANDOM_POOL_BYTES - p.left);
+    }
+    p.base.fill(&p.base, large, sizeof(large));
+    assert_memory_not_equal(large, zero, sizeof(large));
+    random_pool_deinit(&p);
+    assert_memory_equal(p.bytes, zero, sizeof(zero));
+}
+
 static void test_below_is_uniform(void **state)
 {
     struct random_seeded r;
@@ -83,6 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_seed_decides_the_stream),
         cmocka_unit_test(test_known_answers),
+        cmocka_unit_test(test_pool_repeats_nothing),
         cmocka_unit_test(test_below_is_uniform),
         cmocka_unit_test(test_unit_is_below_one),
         cmocka_unit_test(test_uuid_form),
