@@ -6,6 +6,7 @@
 
 struct crc32c { /* table[k][b]: byte b followed by k zero bytes */
     uint32_t table[8][256];
+    bool hardware; /* the processor has the instruction */
 };
 void crc32c_init(struct crc32c *c); /** Fills the table. */
 /** The checksum of what @crc covers (0: nothing yet) followed by @data. */

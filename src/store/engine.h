@@ -43,7 +43,8 @@ struct engine_ops {
     int (*put)(struct engine *e, int64_t revision, struct str key, struct str value,
                struct err *err);
     int (*remove)(struct engine *e, int64_t revision, struct str key, struct err *err);
-    /* Makes the batch durable (one sync), or drops it whole and returns the error. */
+    /* Makes the batch durable (one sync), or drops it whole and returns the error. Should the
+     * process end before the next commit, the next open may find it all the same, whole. */
     int (*commit)(struct engine *e, struct err *err);
     void (*abort)(struct engine *e); /* drops the open batch */
     /* Forgets history before @revision: what was true at @revision, and every change since, stays

@@ -1,16 +1,17 @@
 /* engine_lmdb.c - the engine on disk: reads, the open batch, commit.
  *
- * The open batch is an LMDB write transaction. Its operations are also kept in memory: when the map
- * turns out too small, the transaction is dropped, the map doubled, and the batch replayed. So
- * there is no limit in advance, and the map of a small store stays small.
+ * Changes go into an LMDB write transaction and into the log (lmdb_wal.c). A commit makes the log
+ * durable; the transaction stays open until the next checkpoint. The log's part since then is also
+ * kept in memory: when a batch is given up, or the map turns out too small, the transaction is
+ * dropped, the map doubled, and what the log has done again. So there is no limit in advance, and
+ * the map of a small store stays small.
  */
 #include "store/lmdb_internal.h"
 #include <errno.h>
 #include <sys/stat.h>
 
 enum {
-    RELEASE_BYTES = 4 << 20,     /* values read before their pages are given back */
-    BATCH_KEEP_BYTES = 1 << 20,  /* replay memory kept from batch to batch */
+    RELEASE_BYTES = 4 << 20, /* values read before their pages are given back */
 };
 
 int lmdb_fail(struct engine_lmdb *e, int rc, const char *what, struct err *err)
@@ -33,11 +34,11 @@ int lmdb_grow(struct engine_lmdb *e, struct err *err)
 
 int lmdb_read_begin(struct engine_lmdb *e, MDB_txn **ret_txn, struct err *err)
 {
-    int rc;
+    int rc, r = lmdb_ready(e, err);
 
+    if (r < 0)
+        return r;
     if (!e->txn) {
-        if (e->broken)
-            return err_new(err, ERR_IO, "store in %s: not usable after an error", e->dir);
         rc = mdb_txn_renew(e->read);
         if (rc)
             return lmdb_fail(e, rc, "begin to read", err);
@@ -295,8 +296,8 @@ int lmdb_state_write(struct engine_lmdb *e, MDB_txn *txn, const struct engine_st
     return mdb_put(txn, e->meta, &k, &v, 0);
 }
 
-/* Opens the write transaction of a batch. An LMDB code. */
-static int batch_begin(struct engine_lmdb *e)
+/* Opens the write transaction. An LMDB code. */
+static int txn_begin(struct engine_lmdb *e)
 {
     int rc = mdb_txn_begin(e->env, NULL, 0, &e->txn);
 
@@ -311,7 +312,7 @@ static int batch_begin(struct engine_lmdb *e)
     return rc;
 }
 
-static void batch_drop(struct engine_lmdb *e)
+void lmdb_txn_drop(struct engine_lmdb *e)
 {
     if (e->txn)
         mdb_txn_abort(e->txn);
@@ -319,18 +320,10 @@ static void batch_drop(struct engine_lmdb *e)
     e->last = (struct rev_at){0};
 }
 
-static void batch_forget(struct engine_lmdb *e)
-{
-    vec_clear(&e->ops);
-    if (e->batch_bytes.cap > BATCH_KEEP_BYTES)
-        buf_deinit(&e->batch_bytes);
-    buf_reset(&e->batch_bytes);
-}
-
 /* Writes one change into the transaction. An LMDB code; MDB_NOTFOUND: nothing to delete. */
-static int batch_apply(struct engine_lmdb *e, const struct batch_op *op)
+static int txn_apply(struct engine_lmdb *e, const struct batch_op *op)
 {
-    struct str bytes = buf_view(&e->batch_bytes);
+    struct str bytes = buf_view(&e->log);
     struct record r = {.at = {op->revision, 0},
                        .key = str_sub(bytes, op->key_at, op->key_len),
                        .value = str_sub(bytes, op->value_at, op->value_len),
@@ -370,56 +363,96 @@ static int batch_apply(struct engine_lmdb *e, const struct batch_op *op)
     return rc;
 }
 
-/* Doubles the map and does the whole batch again. An LMDB code, or 0 with @ret_r < 0. */
-static int batch_replay(struct engine_lmdb *e, int *ret_r, struct err *err)
+/* Does all of ops in a new transaction, in a larger map if need be. On an error there is none. */
+static int txn_replay(struct engine_lmdb *e, struct err *err)
 {
-    int rc;
+    int r = 0, rc;
 
     do {
-        batch_drop(e);
-        *ret_r = lmdb_grow(e, err);
-        if (*ret_r < 0)
-            return 0;
-        rc = batch_begin(e);
+        lmdb_txn_drop(e);
+        rc = txn_begin(e);
         for (size_t i = 0; i < e->ops.n && !rc; i++)
-            rc = batch_apply(e, &e->ops.v[i]);
-    } while (rc == MDB_MAP_FULL);
-    return rc;
+            rc = txn_apply(e, &e->ops.v[i]);
+        if (!rc)
+            return 0;
+        lmdb_txn_drop(e);
+        if (rc == MDB_MAP_FULL)
+            r = lmdb_grow(e, err);
+    } while (rc == MDB_MAP_FULL && r == 0);
+    return r < 0 ? r : lmdb_fail(e, rc, "write", err);
+}
+
+int lmdb_ready(struct engine_lmdb *e, struct err *err)
+{
+    for (int tries = 0;; tries++) {
+        int r = e->broken ? lmdb_revive(e, err) : 0;
+
+        if (r == 0 && !e->txn && e->ops.n)
+            r = txn_replay(e, err);
+        if (r == 0 || !e->broken || tries)
+            return r;
+    }
+}
+
+/* Sees to it that there is a transaction. */
+static int txn_open(struct engine_lmdb *e, struct err *err)
+{
+    for (int tries = 0;; tries++) {
+        int r = lmdb_ready(e, err), rc;
+
+        if (r < 0 || e->txn)
+            return r;
+        rc = txn_begin(e);
+        if (!rc)
+            return 0;
+        lmdb_txn_drop(e);
+        r = lmdb_fail(e, rc, "begin to write", err);
+        if (!e->broken || tries)
+            return r;
+    }
+}
+
+static int lmdb_grow_and_replay(struct engine_lmdb *e, struct err *err)
+{
+    int r;
+
+    lmdb_txn_drop(e);
+    r = lmdb_grow(e, err);
+    return r < 0 ? r : txn_replay(e, err);
 }
 
 static int batch_add(struct engine_lmdb *e, const struct batch_op *op, struct err *err)
 {
-    int r = 0, rc = e->txn ? 0 : e->broken ? MDB_PANIC : batch_begin(e);
+    int rc = txn_apply(e, op), r;
 
-    if (rc == MDB_PANIC && !e->txn) {
-        r = lmdb_revive(e, err);
-        if (r < 0)
-            return r;
-        rc = batch_begin(e);
-    }
-    if (!rc)
-        rc = batch_apply(e, op);
     if (rc == MDB_NOTFOUND) {
-        struct str key = str_sub(buf_view(&e->batch_bytes), op->key_at, op->key_len);
+        struct str key = str_sub(buf_view(&e->log), op->key_at, op->key_len);
 
         return err_new(err, ERR_NOT_FOUND, "no key %.*s", STR_ARG(key));
     }
     vec_push(&e->ops, *op);
     if (rc == MDB_MAP_FULL)
-        rc = batch_replay(e, &r, err);
-    return rc ? lmdb_fail(e, rc, "write", err) : r;
+        return lmdb_grow_and_replay(e, err);
+    if (!rc)
+        return 0;
+    r = lmdb_fail(e, rc, "write", err);
+    lmdb_txn_drop(e);
+    return r;
+}
+
+/* The log waits for a checkpoint that does not succeed: it cannot grow for ever. */
+static bool log_is_full(const struct engine_lmdb *e)
+{
+    return e->ops.n == e->ops_done && e->log_done >= 2 * e->checkpoint_bytes;
 }
 
 static int lmdb_write(struct engine_lmdb *e, int64_t revision, struct str key, struct str value,
                       bool deleted, struct err *err)
 {
-    struct batch_op op = {.revision = revision,
-                          .key_at = e->batch_bytes.len,
-                          .key_len = key.len,
-                          .value_at = e->batch_bytes.len + key.len,
-                          .value_len = value.len,
-                          .deleted = deleted};
-    int r;
+    struct record rec = {
+        .at.revision = revision, .key = key, .value = value, .deleted = deleted};
+    struct batch_op op;
+    int r = 0;
 
     if (key.len == 0 || key.len > ENGINE_KEY_MAX || value.len > INT32_MAX)
         return err_new(err, ERR_TOO_LARGE, "a key has 1 to %d bytes, not %zu", ENGINE_KEY_MAX,
@@ -427,11 +460,16 @@ static int lmdb_write(struct engine_lmdb *e, int64_t revision, struct str key, s
     if (revision < newest(e) || revision <= e->current)
         return err_new(err, ERR_INTERNAL, "revision %lld after %lld", (long long)revision,
                        (long long)newest(e));
-    buf_str(&e->batch_bytes, key);
-    buf_str(&e->batch_bytes, value);
+    if (log_is_full(e))
+        r = lmdb_checkpoint(e, &e->state, err);
+    if (r == 0) /* before the log has the change: this may find that a checkpoint took place */
+        r = txn_open(e, err);
+    if (r < 0)
+        return r;
+    wal_op_add(e, &rec, &op);
     r = batch_add(e, &op, err);
     if (r == ERR_NOT_FOUND)
-        e->batch_bytes.len = op.key_at;
+        wal_op_drop(e, &op);
     return r;
 }
 
@@ -450,53 +488,36 @@ static void lmdb_abort(struct engine *base)
 {
     struct engine_lmdb *e = lmdb_of(base);
 
+    if (e->ops.n == e->ops_done)
+        return;
     /* Whoever gives a batch up may have shown its revisions already (lazy writes). */
-    e->lost |= e->ops.n > 0;
-    batch_drop(e);
-    batch_forget(e);
-}
-
-/* Writes the state if @s changed it, and ends the transaction. An LMDB code. */
-static int batch_end(struct engine_lmdb *e, const struct engine_state *s)
-{
-    MDB_txn *txn = e->txn;
-    int rc = 0;
-
-    if (s->ceiling != e->state.ceiling)
-        rc = lmdb_state_write(e, txn, s);
-    if (rc)
-        return rc;
-    e->txn = NULL; /* commit frees it even when it fails */
-    return mdb_txn_commit(txn);
+    e->lost = true;
+    lmdb_txn_drop(e);
+    wal_batch_drop(e);
 }
 
 static int lmdb_commit(struct engine *base, struct err *err)
 {
     struct engine_lmdb *e = lmdb_of(base);
-    struct engine_state s = e->state;
-    int64_t revision = newest(e);
-    int rc, r = 0;
+    int64_t revision, ceiling = e->state.ceiling;
+    int r;
 
-    if (!e->txn)
+    if (e->ops.n == e->ops_done)
         return 0;
-    if (revision + ENGINE_REVISIONS_AHEAD > s.ceiling)
-        s.ceiling = revision + 2 * ENGINE_REVISIONS_AHEAD;
-    rc = batch_end(e, &s);
-    while (rc == MDB_MAP_FULL) {
-        rc = batch_replay(e, &r, err);
-        if (rc || r < 0)
-            break;
-        rc = batch_end(e, &s);
-    }
-    batch_drop(e);
-    batch_forget(e);
-    if (rc || r < 0) {
-        e->lost = true;
-        return rc ? lmdb_fail(e, rc, "commit", err) : r;
+    revision = e->ops.v[e->ops.n - 1].revision;
+    if (revision + ENGINE_REVISIONS_AHEAD > ceiling)
+        ceiling = revision + 2 * ENGINE_REVISIONS_AHEAD;
+    r = wal_commit(e, ceiling, err);
+    if (r < 0) {
+        lmdb_abort(base);
+        return r;
     }
     e->current = revision;
-    e->state = s;
+    e->state.ceiling = ceiling;
     e->lost = false;
+    /* The batch is durable. When this does not succeed, the log is longer before the next try. */
+    if (e->log_done >= e->checkpoint_bytes)
+        (void)lmdb_checkpoint(e, &e->state, NULL);
     return 0;
 }
 
@@ -507,7 +528,7 @@ static uint64_t lmdb_size_bytes(struct engine *base)
 
     if (mdb_env_get_fd(lmdb_of(base)->env, &fd) || fstat(fd, &st))
         return 0;
-    return (uint64_t)st.st_size;
+    return (uint64_t)st.st_size + lmdb_of(base)->wal_bytes;
 }
 
 static const struct engine_ops lmdb_ops = {

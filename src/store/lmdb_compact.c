@@ -134,12 +134,16 @@ int lmdb_compact(struct engine *base, int64_t revision, bool *ret_more, struct e
     struct engine_state s;
     int r = 0, rc;
 
-    assert(!e->txn);
+    assert(e->ops.n == e->ops_done);
     if (revision > e->current)
         return err_new(err, ERR_TIMEOUT, "revision %lld is in the future (%lld)",
                        (long long)revision, (long long)e->current);
-    if (e->broken)
+    if (e->ops.n)
+        r = lmdb_checkpoint(e, &e->state, err);
+    else if (e->broken)
         r = lmdb_revive(e, err);
+    if (e->txn) /* of nothing but a deletion of what was not there */
+        lmdb_txn_drop(e);
     while (r == 0) {
         s = e->state;
         s.compacted = MAX(s.compacted, revision);

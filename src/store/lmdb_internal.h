@@ -1,4 +1,12 @@
-/* lmdb_internal.h - the LMDB engine's tables and records, shared by its files.
+/* lmdb_internal.h - the LMDB engine's tables, records and log, shared by its files.
+ *
+ *     engine_lmdb.c  reads, the open batch, commit
+ *     lmdb_wal.c     the log that makes a batch durable
+ *     lmdb_open.c    open, checkpoint, close
+ *     lmdb_record.c  what records look like
+ *     lmdb_compact.c forgets old history
+ *
+ * and on disk, in tables of LMDB's:
  *
  *     rev    revision, sub (big-endian 8 + 4 bytes)  ->  record: header, key, value
  *     key    key  ->  entry: where its newest record is
@@ -13,6 +21,7 @@
 #pragma once
 #include "base/buf.h"
 #include "base/vec.h"
+#include "base/mem.h"
 #include "store/crc32c.h"
 #include "store/engine.h"
 #include <lmdb.h>
@@ -37,11 +46,12 @@ struct engine_state {
     int64_t ceiling;   /* no revision above it has been given out */
     int64_t compacted; /* oldest readable revision */
     int64_t scanned;   /* compaction has dealt with the records below it */
+    uint64_t salt;     /* of the log's frames since the last checkpoint */
     bool clean;
 };
-struct batch_op { /* to replay the open batch in a larger map */
+struct batch_op { /* to do again when LMDB's transaction was lost, or the map is too small */
     int64_t revision;
-    size_t key_at, key_len, value_at, value_len; /* in batch_bytes */
+    size_t start, key_at, key_len, value_at, value_len; /* in the log */
     bool deleted;
 };
 struct engine_lmdb {
@@ -49,11 +59,16 @@ struct engine_lmdb {
     MDB_env *env;
     MDB_dbi rev, key, meta;
     MDB_txn *read; /* reset while not in use */
-    MDB_txn *txn;  /* the open batch, or NULL */
+    MDB_txn *txn;  /* what the log has, and the open batch; NULL: not begun, or lost */
     MDB_cursor *revs, *keys; /* of txn */
-    struct rev_at last;      /* written by the open batch; revision 0: nothing yet */
-    VEC(struct batch_op) ops;
-    struct buf batch_bytes;
+    struct rev_at last;      /* written by txn; revision 0: nothing yet */
+    struct buf log;          /* as in its file: since the last checkpoint, then the open batch */
+    VEC(struct batch_op) ops; /* in log */
+    size_t log_done, ops_done; /* of these: committed */
+    size_t checkpoint_bytes; /* so long a log is checkpointed */
+    uint64_t frames;         /* committed since the checkpoint */
+    int wal_fd;
+    size_t wal_bytes; /* of its file */
     int64_t current; /* committed */
     struct engine_state state;
     bool lost;   /* the last batch failed or was given up: its revisions may be known outside */
@@ -67,7 +82,8 @@ enum {
     REV_KEY_BYTES = 12,
     RECORD_HEADER_BYTES = 40,
     ENTRY_BYTES = 36,
-    STATE_BYTES = 44,
+    STATE_BYTES = 52,
+    WAL_CHECKPOINT_BYTES = 1 << 20,
 };
 
 static inline struct engine_lmdb *lmdb_of(struct engine *e)
@@ -93,14 +109,35 @@ int lmdb_read_begin(struct engine_lmdb *e, MDB_txn **ret_txn, struct err *err);
 void lmdb_read_end(struct engine_lmdb *e); /** What was read stays valid until the next call. */
 /** Writes the state record within @txn. An LMDB code. */
 int lmdb_state_write(struct engine_lmdb *e, MDB_txn *txn, const struct engine_state *s);
-/** Makes the environment usable again after an error that LMDB does not survive: opens it anew, and
- *  takes back what reached the disk of commits that had reported an error. */
+/** Makes the environment usable again after an error that LMDB does not survive: opens it anew. */
 MUST_USE int lmdb_revive(struct engine_lmdb *e, struct err *err);
+/** Sees to it that the transaction has what the log has: makes it anew if it was lost. */
+MUST_USE int lmdb_ready(struct engine_lmdb *e, struct err *err);
+/** Drops the transaction; what the log has of it is done again when it is needed. */
+void lmdb_txn_drop(struct engine_lmdb *e);
+/** Writes what the log has into LMDB's file, with the state @s and a new salt, and empties the log.
+ *  No batch is open. On an error nothing is lost, and it can be tried again. */
+int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *s,
+                             struct err *err);
 /** Opens folder @dir into the zeroed @e; on failure @e is freed. */
 MUST_USE int lmdb_setup(struct engine_lmdb *e, const char *dir, struct err *err);
 void lmdb_close(struct engine *base); /** engine_ops.close */
 /** engine_ops.compact */
 MUST_USE int lmdb_compact(struct engine *base, int64_t revision, bool *ret_more, struct err *err);
+
+/* The log: lmdb_wal.c */
+/** Opens the log and takes what it has since the checkpoint of e->state: its operations, the last
+ *  revision and the ceiling. ERR_IO, ERR_PARSE (damaged). */
+MUST_USE int wal_open(struct engine_lmdb *e, struct err *err);
+/** Adds a change (revision, key, value, deleted of @r) to the open batch's frame. */
+void wal_op_add(struct engine_lmdb *e, const struct record *r, struct batch_op *ret_op);
+/** Takes the last change, not yet in ops, back. */
+void wal_op_drop(struct engine_lmdb *e, const struct batch_op *op);
+/** Makes the open batch durable, with @ceiling. ERR_IO: it is still open. */
+MUST_USE int wal_commit(struct engine_lmdb *e, int64_t ceiling, struct err *err);
+void wal_batch_drop(struct engine_lmdb *e); /** Forgets the open batch. */
+void wal_reset(struct engine_lmdb *e);      /** Forgets everything: it is in LMDB's file. */
+uint64_t wal_new_salt(void);                /** A salt that nobody can guess. */
 
 /* Records: lmdb_record.c */
 /** The rev table's key of @at. */

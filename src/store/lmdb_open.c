@@ -1,4 +1,4 @@
-/* lmdb_open.c - the LMDB environment's life: open, lock, clean and unclean ends. */
+/* lmdb_open.c - the LMDB environment's life: open, lock, checkpoints, clean and unclean ends. */
 #include "store/lmdb_internal.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -52,6 +52,7 @@ static size_t map_bytes(const char *dir)
 
 static void env_close(struct engine_lmdb *e)
 {
+    lmdb_txn_drop(e);
     if (e->read)
         mdb_txn_abort(e->read);
     e->read = NULL;
@@ -165,31 +166,47 @@ static int state_load(struct engine_lmdb *e, MDB_txn *txn, struct err *err)
     return 0;
 }
 
-static int state_save(struct engine_lmdb *e, const struct engine_state *s, struct err *err)
+/* Writes @s and ends the transaction. An LMDB code. */
+static int txn_end(struct engine_lmdb *e, const struct engine_state *s)
 {
+    MDB_txn *txn = e->txn;
+    int rc = lmdb_state_write(e, txn, s);
+
+    if (rc)
+        return rc;
+    e->txn = NULL; /* commit frees it even when it fails */
+    return mdb_txn_commit(txn);
+}
+
+int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *state, struct err *err)
+{
+    struct engine_state s = *state;
     MDB_txn *txn;
     int r, rc;
 
+    assert(e->ops.n == e->ops_done);
+    s.salt = wal_new_salt();
     do {
-        rc = mdb_txn_begin(e->env, NULL, 0, &txn);
-        if (rc)
-            break;
-        rc = lmdb_state_write(e, txn, s);
-        if (rc)
-            mdb_txn_abort(txn);
-        else
-            rc = mdb_txn_commit(txn);
-        r = rc == MDB_MAP_FULL ? lmdb_grow(e, err) : 0;
+        r = lmdb_ready(e, err);
         if (r < 0)
             return r;
-    } while (rc == MDB_MAP_FULL);
-    if (rc)
-        return lmdb_fail(e, rc, "write", err);
-    e->state = *s;
+        rc = e->txn ? 0 : mdb_txn_begin(e->env, NULL, 0, &txn);
+        if (!rc && !e->txn)
+            e->txn = txn;
+        if (!rc)
+            rc = txn_end(e, &s);
+        lmdb_txn_drop(e);
+        r = rc == MDB_MAP_FULL ? lmdb_grow(e, err) : 0;
+    } while (rc == MDB_MAP_FULL && r == 0);
+    if (rc || r < 0)
+        return r < 0 ? r : lmdb_fail(e, rc, "checkpoint", err);
+    e->state = s;
+    wal_reset(e);
     return 0;
 }
 
-/* Reads the state, and marks on disk that from now on any end is unclean until close. */
+/* Reads the state and the log, and marks on disk that from now on any end is unclean until
+ * close. */
 static int state_begin(struct engine_lmdb *e, struct err *err)
 {
     struct engine_state s;
@@ -200,13 +217,17 @@ static int state_begin(struct engine_lmdb *e, struct err *err)
         return r;
     r = state_load(e, txn, err);
     lmdb_read_end(e);
+    if (r == 0)
+        r = wal_open(e, err);
     if (r < 0)
         return r;
+    if (e->ops.n) /* what was given out after the last commit is not known */
+        e->current = MAX(e->ops.v[e->ops.n - 1].revision, e->state.ceiling);
     s = e->state;
     s.clean = false;
     s.current = e->current;
     s.ceiling = e->current + 2 * ENGINE_REVISIONS_AHEAD;
-    return state_save(e, &s, err);
+    return lmdb_checkpoint(e, &s, err);
 }
 
 static void engine_free(struct engine_lmdb *e)
@@ -214,8 +235,10 @@ static void engine_free(struct engine_lmdb *e)
     env_close(e);
     if (e->lock_fd >= 0)
         (void)close(e->lock_fd); /* unlocks */
+    if (e->wal_fd >= 0)
+        (void)close(e->wal_fd);
     vec_deinit(&e->ops);
-    buf_deinit(&e->batch_bytes);
+    buf_deinit(&e->log);
     free(e->dir);
     free(e);
 }
@@ -226,7 +249,8 @@ int lmdb_setup(struct engine_lmdb *e, const char *dir, struct err *err)
 
     crc32c_init(&e->crc);
     e->dir = xstrdup(dir);
-    e->lock_fd = -1;
+    e->lock_fd = e->wal_fd = -1;
+    e->checkpoint_bytes = WAL_CHECKPOINT_BYTES;
     if (mkdir(dir, 0700) && errno != EEXIST)
         r = fail_errno(err, "make", dir);
     if (r == 0)
@@ -246,100 +270,48 @@ void lmdb_close(struct engine *base)
 {
     struct engine_lmdb *e = lmdb_of(base);
     struct engine_state s = e->state;
-    bool clean = !e->lost && !e->broken && !e->ops.n;
 
     e->base.ops->abort(base);
     s.clean = true;
     s.current = e->current;
     /* After a lost batch, or when this write fails, the next open starts at the ceiling: revisions
      * are skipped, none is given twice. */
-    if (clean)
-        (void)state_save(e, &s, NULL);
+    if (!e->lost)
+        (void)lmdb_checkpoint(e, &s, NULL);
     engine_free(e);
 }
 
-/* Makes the entry of @r's key what it was before @r. An LMDB code, or 0 with @ret_r < 0. */
-static int entry_undo(struct engine_lmdb *e, MDB_txn *txn, const struct record *r, int *ret_r,
-                      struct err *err)
+/* A checkpoint that reported an error may have reached the disk all the same: the salt tells. */
+static int state_again(struct engine_lmdb *e, struct err *err)
 {
-    unsigned char bytes[ENTRY_BYTES];
-    struct record older;
-    MDB_val k = val_of(r->key), v = {sizeof(bytes), bytes};
-    int rc;
-
-    *ret_r = r->older.revision ? record_load(e, txn, r->older, &older, err) : ERR_NOT_FOUND;
-    if (*ret_r == ERR_NOT_FOUND) {
-        *ret_r = 0;
-        rc = mdb_del(txn, e->key, &k, NULL);
-        return rc == MDB_NOTFOUND ? 0 : rc;
-    }
-    if (*ret_r < 0)
-        return 0;
-    entry_write(&(struct entry){older.at, older.create, older.version, older.deleted}, bytes);
-    return mdb_put(txn, e->key, &k, &v, 0);
-}
-
-/* Takes the last record back if it lies behind revision @to; @ret_done when none does. */
-static int undo_last(struct engine_lmdb *e, MDB_txn *txn, int64_t to, bool *ret_done,
-                     struct err *err)
-{
-    MDB_cursor *c;
-    MDB_val k, v;
-    struct record rec;
-    struct rev_at at;
-    int r = 0, rc = mdb_cursor_open(txn, e->rev, &c);
-
-    *ret_done = false;
-    if (rc)
-        return lmdb_fail(e, rc, "undo", err);
-    rc = mdb_cursor_get(c, &k, &v, MDB_LAST);
-    if (rc == MDB_NOTFOUND || (rc == 0 && rev_key_read(val_str(&k), &at) && at.revision <= to)) {
-        *ret_done = true;
-        rc = 0;
-    } else if (rc == 0) {
-        auto_buf copy = {0};
-
-        buf_append(&copy, v.mv_data, v.mv_size); /* views into the page would not last */
-        r = record_read(&e->crc, at, buf_view(&copy), &rec, err);
-        if (r == 0)
-            rc = entry_undo(e, txn, &rec, &r, err);
-        if (r == 0 && rc == 0)
-            rc = mdb_cursor_del(c, 0);
-    }
-    mdb_cursor_close(c);
-    return r < 0 ? r : rc ? lmdb_fail(e, rc, "undo", err) : 0;
-}
-
-static int undo(struct engine_lmdb *e, int64_t to, struct err *err)
-{
+    uint64_t salt = e->state.salt;
+    int64_t current = e->current, ceiling = e->state.ceiling;
     MDB_txn *txn;
-    bool done = false;
-    int r = 0, rc = mdb_txn_begin(e->env, NULL, 0, &txn);
+    int r, rc = mdb_txn_renew(e->read);
 
     if (rc)
-        return lmdb_fail(e, rc, "undo", err);
-    while (r == 0 && !done)
-        r = undo_last(e, txn, to, &done, err);
-    if (r < 0) {
-        mdb_txn_abort(txn);
-        return r;
+        return lmdb_fail(e, rc, "begin to read", err);
+    txn = e->read;
+    r = state_load(e, txn, err);
+    mdb_txn_reset(txn);
+    e->current = current;
+    e->state.ceiling = MAX(e->state.ceiling, ceiling);
+    if (r == 0 && e->state.salt != salt) {
+        e->lost |= e->ops.n > e->ops_done;
+        wal_reset(e);
     }
-    rc = mdb_txn_commit(txn);
-    return rc ? lmdb_fail(e, rc, "undo", err) : 0;
+    return r;
 }
 
 int lmdb_revive(struct engine_lmdb *e, struct err *err)
 {
-    struct engine_state s = e->state;
     int r;
 
     e->broken = true; /* until all of this has worked */
     env_close(e);
     r = env_open(e, err);
     if (r == 0)
-        r = undo(e, e->current, err);
-    if (r == 0)
-        r = state_save(e, &s, err);
+        r = state_again(e, err);
     if (r == 0)
         e->broken = false;
     return r;

@@ -2,7 +2,7 @@
 #include "store/lmdb_internal.h"
 #include <endian.h>
 
-enum { FORMAT = 1, FLAG_DELETED = 1, FLAG_CLEAN = 1 };
+enum { FORMAT = 2, FLAG_DELETED = 1, FLAG_CLEAN = 1 };
 
 static unsigned char *put32(unsigned char *p, uint32_t v)
 {
@@ -182,7 +182,8 @@ void state_write(const struct crc32c *crc, const struct engine_state *s,
     p = put64(p, s->current);
     p = put64(p, s->ceiling);
     p = put64(p, s->compacted);
-    put64(p, s->scanned);
+    p = put64(p, s->scanned);
+    put64(p, (int64_t)s->salt);
     put32(ret_p, crc32c_add(crc, 0, (struct str){(char *)ret_p + 4, STATE_BYTES - 4}));
 }
 
@@ -192,6 +193,7 @@ int state_read(const struct crc32c *crc, struct str bytes, struct engine_state *
     const unsigned char *p = (const unsigned char *)bytes.p;
     struct engine_state s = {0};
     uint32_t sum, format, flags;
+    int64_t salt;
 
     if (bytes.len != STATE_BYTES)
         return err_new(err, ERR_PARSE, "damaged state record: %zu bytes", bytes.len);
@@ -201,7 +203,9 @@ int state_read(const struct crc32c *crc, struct str bytes, struct engine_state *
     p = get64(p, &s.current);
     p = get64(p, &s.ceiling);
     p = get64(p, &s.compacted);
-    (void)get64(p, &s.scanned);
+    p = get64(p, &s.scanned);
+    (void)get64(p, &salt);
+    s.salt = (uint64_t)salt;
     s.clean = flags & FLAG_CLEAN;
     if (sum != crc32c_add(crc, 0, str_sub(bytes, 4, STATE_BYTES - 4)))
         return err_new(err, ERR_PARSE, "damaged state record");

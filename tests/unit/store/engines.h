@@ -39,7 +39,7 @@ static inline void place_close(struct place *p)
 
 static inline void place_deinit(struct place *p)
 {
-    static const char *const files[] = {"data.mdb", "lock.mdb", "LOCK"};
+    static const char *const files[] = {"data.mdb", "lock.mdb", "LOCK", "wal"};
 
     place_close(p);
     if (!p->lmdb)

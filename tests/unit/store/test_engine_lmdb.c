@@ -282,7 +282,7 @@ static void test_every_flipped_bit_of_a_record_is_found(void **state)
 static void test_every_flipped_bit_of_the_state_is_found(void **state)
 {
     struct crc32c crc;
-    struct engine_state s = {7, 100, 3, 4, true}, got;
+    struct engine_state s = {7, 100, 3, 4, 99, true}, got;
     unsigned char p[STATE_BYTES];
     struct str bytes = {(const char *)p, sizeof(p)};
     struct err err = {0};
@@ -293,6 +293,7 @@ static void test_every_flipped_bit_of_the_state_is_found(void **state)
     assert_ok(state_read(&crc, bytes, &got, &err), &err);
     assert_int_equal(got.ceiling, 100);
     assert_true(got.clean);
+    assert_int_equal(got.salt, 99);
     for (size_t bit = 0; bit < sizeof(p) * 8; bit++) {
         p[bit / 8] ^= (unsigned char)(1u << bit % 8);
         assert_int_equal(state_read(&crc, bytes, &got, &err), ERR_PARSE);

@@ -1,0 +1,208 @@
+/* The log in front of LMDB: what is in it after an end without close, and when it is damaged. */
+#include "base/buf.h"
+#include "engines.h"
+#include "store/lmdb_internal.h"
+#include <sys/wait.h>
+
+enum { BATCHES = 5, SECTOR = 512 };
+
+static int each_to_buf(void *arg, const struct engine_kv *kv)
+{
+    buf_printf(arg, "%.*s=%.*s@%lld/%lld ", STR_ARG(kv->key), STR_ARG(kv->value),
+               (long long)kv->mod_revision, (long long)kv->version);
+    return 0;
+}
+
+static void check_range(struct engine *e, const char *want)
+{
+    auto_buf b = {0};
+    struct err err = {0};
+
+    assert_ok(e->ops->range(e, STR("/"), STR_NULL, 0, each_to_buf, &b, &err), &err);
+    assert_string_equal(buf_cstr(&b), want);
+}
+
+/* Each batch is a frame of one sector: a put of its number, and of /b or its deletion. */
+static void write_batches(struct engine *e, int from, int n)
+{
+    for (int i = from; i < from + n; i++) {
+        char value[16];
+
+        (void)snprintf(value, sizeof(value), "%d", i);
+        must_put(e, 10 * i, "/a", value);
+        if (i % 2)
+            must_put(e, 10 * i + 1, "/b", "odd");
+        else
+            must_remove(e, 10 * i + 1, "/b");
+        must_commit(e);
+    }
+}
+
+static void in_dying_process(struct place *p, void (*child)(struct place *p))
+{
+    pid_t pid = fork();
+    int status;
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        place_open(p);
+        child(p);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+static void write_five(struct place *p)
+{
+    write_batches(p->e, 1, BATCHES);
+}
+
+static void write_around_a_checkpoint(struct place *p)
+{
+    struct err err = {0};
+
+    write_batches(p->e, 1, 4);
+    assert_ok(lmdb_checkpoint(lmdb_of(p->e), &lmdb_of(p->e)->state, &err), &err);
+    write_batches(p->e, 5, 2); /* over the first frames: the third and fourth stay behind them */
+}
+
+static void flip(const struct place *p, off_t at)
+{
+    char path[128], c;
+    int fd;
+
+    (void)snprintf(path, sizeof(path), "%s/wal", p->dir);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &c, 1, at), 1);
+    c ^= 1;
+    assert_int_equal(pwrite(fd, &c, 1, at), 1);
+    (void)close(fd);
+}
+
+static void test_log_is_replayed(void **state)
+{
+    struct place p;
+
+    (void)state;
+    place_init(&p, true);
+    in_dying_process(&p, write_five);
+    place_open(&p);
+    check_range(p.e, "/a=5@50/5 /b=odd@51/1 ");
+    assert_true(current_of(p.e) >= 51 + ENGINE_REVISIONS_AHEAD);
+    place_deinit(&p);
+}
+
+static void test_frames_of_before_a_checkpoint_are_not_taken(void **state)
+{
+    struct place p;
+
+    (void)state;
+    place_init(&p, true);
+    in_dying_process(&p, write_around_a_checkpoint);
+    place_open(&p);
+    check_range(p.e, "/a=6@60/6 ");
+    place_deinit(&p);
+}
+
+/* The last frame was being written when the end came: all of it is missing, and nothing else. */
+static void test_torn_frame_at_the_end_is_dropped(void **state)
+{
+    static const off_t in_frame[] = {0, 4, 8, 16, 24, 32, 45, 60, 70};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(in_frame); i++) {
+        struct place p;
+
+        place_init(&p, true);
+        in_dying_process(&p, write_five);
+        flip(&p, (BATCHES - 1) * SECTOR + in_frame[i]);
+        place_open(&p);
+        check_range(p.e, "/a=4@40/4 ");
+        write_batches(p.e, 1001, 1); /* and the log is used again */
+        place_close(&p);
+        place_open(&p);
+        check_range(p.e, "/a=1001@10010/5 /b=odd@10011/1 ");
+        place_deinit(&p);
+    }
+}
+
+/* A frame in front of others was acknowledged: without it there is no going on. */
+static void test_damaged_log_is_an_error(void **state)
+{
+    (void)state;
+    for (int frame = 0; frame < BATCHES - 1; frame++) {
+        struct place p;
+        struct err err = {0};
+
+        place_init(&p, true);
+        in_dying_process(&p, write_five);
+        flip(&p, frame * SECTOR + 50);
+        assert_int_equal(engine_lmdb_open(p.dir, &p.e, &err), ERR_PARSE);
+        assert_non_null(strstr(err.msg, p.dir));
+        assert_non_null(strstr(err.msg, "its log is damaged"));
+        p.e = NULL;
+        flip(&p, frame * SECTOR + 50); /* mended: nothing was written over */
+        place_open(&p);
+        check_range(p.e, "/a=5@50/5 /b=odd@51/1 ");
+        place_deinit(&p);
+    }
+}
+
+/* Reads between commits, and after a batch that was given up, see what was committed. */
+static void test_reads_see_what_the_log_has(void **state)
+{
+    struct place p;
+
+    (void)state;
+    place_init(&p, true);
+    place_open(&p);
+    write_batches(p.e, 1, 3);
+    check_range(p.e, "/a=3@30/3 /b=odd@31/1 ");
+    must_put(p.e, 40, "/a", "given up");
+    p.e->ops->abort(p.e);
+    check_range(p.e, "/a=3@30/3 /b=odd@31/1 ");
+    write_batches(p.e, 4, 1);
+    check_range(p.e, "/a=4@40/4 ");
+    must_compact(p.e, 40);
+    check_range(p.e, "/a=4@40/4 ");
+    place_deinit(&p);
+}
+
+/* The log stays short, whatever is written. */
+static void test_log_is_checkpointed(void **state)
+{
+    struct place p;
+    char path[128], value[10000];
+    struct stat st;
+
+    (void)state;
+    place_init(&p, true);
+    place_open(&p);
+    memset(value, 'v', sizeof(value));
+    value[sizeof(value) - 1] = '\0';
+    for (int i = 0; i < 1000; i++) {
+        must_put(p.e, 2 + i, "/k", value);
+        must_commit(p.e);
+    }
+    (void)snprintf(path, sizeof(path), "%s/wal", p.dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_in_range(st.st_size, WAL_CHECKPOINT_BYTES, WAL_CHECKPOINT_BYTES * 3 / 2);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    place_deinit(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_log_is_replayed),
+        cmocka_unit_test(test_frames_of_before_a_checkpoint_are_not_taken),
+        cmocka_unit_test(test_torn_frame_at_the_end_is_dropped),
+        cmocka_unit_test(test_damaged_log_is_an_error),
+        cmocka_unit_test(test_reads_see_what_the_log_has),
+        cmocka_unit_test(test_log_is_checkpointed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
