@@ -81,12 +81,21 @@ static bool parse_clause(struct str text, struct clause *c)
     return true;
 }
 
+static size_t count_clauses(struct str accept)
+{
+    size_t n = 1;
+
+    for (size_t i = 0; i < accept.len; i++)
+        n += accept.p[i] == ',';
+    return MIN(n, (size_t)CLAUSES_MAX);
+}
+
 /* The clauses of @accept, best first; equal ones as they came. */
-static size_t parse_accept(struct str accept, struct clause *clauses)
+static size_t parse_accept(struct str accept, struct clause *clauses, size_t max)
 {
     size_t n = 0;
 
-    while (accept.len && n < CLAUSES_MAX) {
+    while (accept.len && n < max) {
         struct clause c;
         size_t at = n;
 
@@ -139,8 +148,9 @@ static bool clause_offers(const struct clause *c, const struct offered *o)
 /* Takes the first clause that fits. False: nothing does. */
 static bool choose(struct request *rq, struct str accept)
 {
-    struct clause *clauses = arena_calloc(rq->arena, CLAUSES_MAX, sizeof(*clauses));
-    size_t n = parse_accept(accept, clauses);
+    size_t max = count_clauses(accept);
+    struct clause *clauses = arena_calloc(rq->arena, max, sizeof(*clauses));
+    size_t n = parse_accept(accept, clauses, max);
 
     for (size_t i = 0; i < n; i++) {
         const struct clause *c = &clauses[i];

@@ -74,8 +74,8 @@ static struct arena_block *block_new(size_t cap)
 
     if (cap > SIZE_MAX / 2)
         out_of_memory(1, cap);
-    b = xcalloc(1, sizeof(*b) + cap);
-    b->cap = cap;
+    b = xrealloc(NULL, sizeof(*b) + cap);
+    *b = (struct arena_block){.cap = cap};
     return b;
 }
 
@@ -98,6 +98,7 @@ static struct arena_block *block_add(struct arena *a, size_t size)
     return b;
 }
 
+/* Not zeroed: most blocks are never used up. */
 static void *bump(struct arena *a, size_t size, size_t align)
 {
     struct arena_block *b = a->head;
@@ -114,7 +115,7 @@ static void *bump(struct arena *a, size_t size, size_t align)
 
 void *arena_alloc(struct arena *a, size_t size)
 {
-    return bump(a, size, _Alignof(max_align_t));
+    return memset(bump(a, size, _Alignof(max_align_t)), 0, size);
 }
 
 void *arena_calloc(struct arena *a, size_t n, size_t size)
@@ -135,7 +136,8 @@ char *arena_memdupz(struct arena *a, const void *p, size_t len)
     copy = bump(a, len + 1, 1);
     if (len)
         memcpy(copy, p, len);
-    return copy; /* the NUL is there: blocks start zeroed */
+    copy[len] = '\0';
+    return copy;
 }
 
 char *arena_strdup(struct arena *a, const char *s)

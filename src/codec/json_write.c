@@ -4,6 +4,9 @@
 #include "codec/json.h"
 #include "codec/utf8.h"
 #include <math.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -44,12 +47,36 @@ static void write_escape(struct buf *out, uint8_t c)
     }
 }
 
+/* The length of the plain bytes at the start of @p[n], or less, in steps of 16. */
+static size_t plain_run(const char *p, size_t n)
+{
+    size_t at = 0;
+
+#ifdef __SSE2__
+    for (; n - at >= 16; at += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(p + at));
+        /* As signed bytes, control characters and all of 0x80 and above are below the blank. */
+        __m128i special = _mm_cmplt_epi8(v, _mm_set1_epi8(' '));
+
+        special = _mm_or_si128(special, _mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
+        special = _mm_or_si128(special, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+        special = _mm_or_si128(special, _mm_cmpeq_epi8(v, _mm_set1_epi8('<')));
+        special = _mm_or_si128(special, _mm_cmpeq_epi8(v, _mm_set1_epi8('>')));
+        special = _mm_or_si128(special, _mm_cmpeq_epi8(v, _mm_set1_epi8('&')));
+        if (_mm_movemask_epi8(special))
+            break;
+    }
+#endif
+    return at;
+}
+
 void json_write_string(struct buf *out, struct str s)
 {
     const char *p = s.p, *end = s.p + s.len, *run = p;
     uint32_t cp;
 
     buf_putc(out, '"');
+    p += plain_run(p, s.len);
     while (p < end) {
         uint8_t c = (uint8_t)*p;
         size_t n = 1;
@@ -74,6 +101,7 @@ void json_write_string(struct buf *out, struct str s)
             buf_puts(out, cp == 0x2028 ? "\\u2028" : "\\u2029");
         p += n ? n : 1;
         run = p;
+        p += plain_run(p, (size_t)(end - p));
     }
     buf_append(out, run, (size_t)(end - run));
     buf_putc(out, '"');

@@ -249,9 +249,38 @@ static void test_go_quote(void **state)
                                       "\\u2028\xf0\x9f\x98\x80'<\"");
 }
 
+/* Each ASCII character at each place of a long string, beside the table of what is escaped. */
+static void test_every_character_is_escaped_everywhere(void **state)
+{
+    (void)state;
+    for (unsigned c = 1; c < 0x80; c++) {
+        char want[8];
+        size_t n_want;
+
+        (void)snprintf(want, sizeof(want), c < 0x20 || strchr("<>&", (int)c) ? "\\u%04x" : "%c", c);
+        for (size_t i = 0; i < 7; i++)
+            if (c == (unsigned)"\b\f\n\r\t\"\\"[i])
+                (void)snprintf(want, sizeof(want), "\\%c", "bfnrt\"\\"[i]);
+        n_want = strlen(want);
+        for (size_t at = 0; at < 40; at++) {
+            auto_buf out = {0};
+            char text[40];
+
+            memset(text, 'x', sizeof(text));
+            text[at] = (char)c;
+            json_write_string(&out, (struct str){text, sizeof(text)});
+            assert_int_equal(out.len, sizeof(text) - 1 + n_want + 2);
+            assert_memory_equal(out.p + 1 + at, want, n_want);
+            for (size_t i = 0; i < out.len; i++)
+                assert_true((i > at && i <= at + n_want) || out.p[i] == (i && i + 1 < out.len ? 'x' : '"'));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_character_is_escaped_everywhere),
         cmocka_unit_test(test_values_read_and_write_back),
         cmocka_unit_test(test_strings_without_escapes_are_views),
         cmocka_unit_test(test_errors_have_the_texts_of_go),
