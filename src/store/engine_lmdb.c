@@ -53,9 +53,7 @@ void lmdb_read_end(struct engine_lmdb *e)
         mdb_txn_reset(e->read);
 }
 
-/* Gives pages that were read back to the kernel's cache: mapped ones count as this process's
- * memory. The next read maps them again. */
-static void release_pages(struct engine_lmdb *e)
+void lmdb_release_pages(struct engine_lmdb *e)
 {
     MDB_envinfo info;
 
@@ -198,7 +196,7 @@ static int lmdb_range(struct engine *base, struct str prefix, struct str from, i
         return r;
     r = range_in(e, txn, prefix, from, revision, each, arg, err);
     lmdb_read_end(e);
-    release_pages(e);
+    lmdb_release_pages(e);
     return r;
 }
 
@@ -213,7 +211,7 @@ static int lmdb_get(struct engine *base, struct str key, struct engine_kv *ret_k
 
     if (key.len == 0 || key.len > ENGINE_KEY_MAX)
         return ERR_NOT_FOUND;
-    release_pages(e);
+    lmdb_release_pages(e);
     r = lmdb_read_begin(e, &txn, err);
     if (r < 0)
         return r;
@@ -283,7 +281,7 @@ static int lmdb_changes(struct engine *base, int64_t from, int64_t to,
         return r;
     r = changes_in(e, txn, from, to, each, arg, err);
     lmdb_read_end(e);
-    release_pages(e);
+    lmdb_release_pages(e);
     return r;
 }
 

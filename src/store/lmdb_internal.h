@@ -107,6 +107,9 @@ int lmdb_grow(struct engine_lmdb *e, struct err *err);
 /** Starts a read of the newest state, or of the open batch; ends with lmdb_read_end(). */
 int lmdb_read_begin(struct engine_lmdb *e, MDB_txn **ret_txn, struct err *err);
 void lmdb_read_end(struct engine_lmdb *e); /** What was read stays valid until the next call. */
+/** Gives pages that were read back to the kernel's cache, now and then: mapped ones count as this
+ *  process's memory. The next read maps them again. */
+void lmdb_release_pages(struct engine_lmdb *e);
 /** Writes the state record within @txn. An LMDB code. */
 int lmdb_state_write(struct engine_lmdb *e, MDB_txn *txn, const struct engine_state *s);
 /** Makes the environment usable again after an error that LMDB does not survive: opens it anew. */

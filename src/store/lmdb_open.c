@@ -201,7 +201,9 @@ int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *state, str
     if (rc || r < 0)
         return r < 0 ? r : lmdb_fail(e, rc, "checkpoint", err);
     e->state = s;
+    e->read_bytes += e->log_done; /* about as much was read of the trees to change them */
     wal_reset(e);
+    lmdb_release_pages(e);
     return 0;
 }
 
