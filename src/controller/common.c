@@ -146,7 +146,7 @@ void add_controller_key(const struct object *o, const char *kind,
                         void (*add)(void *arg, struct str key), void *arg)
 {
     auto_arena a = {0};
-    const struct meta_owner_reference *r = controller_of(object_meta(o));
+    const struct meta_owner_reference *r = controller_of(object_meta_in(o, &a));
 
     if (r && str_eqz(r->kind, kind))
         add(arg, join_key(o->ns, r->name, &a));

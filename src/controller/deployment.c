@@ -33,7 +33,7 @@ static void set_keys(const struct view *v, const struct object *o,
 static void pod_keys(const struct view *v, const struct object *o,
                      void (*add)(void *arg, struct str key), void *arg)
 {
-    const struct meta_owner_reference *r = controller_of(object_meta(o));
+    const struct meta_owner_reference *r = controller_of(object_meta_in(o, v->arena));
     struct object *set;
 
     if (!r || !str_eq(r->kind, STR("ReplicaSet")) || pod_is_active(OBJECT_AS(core_pod, o)))

@@ -11,7 +11,7 @@ const struct meta_object_meta *owners_meta(const struct object *o, struct arena 
     if (str_find(o->json, STR("\"ownerReferences\":")) < 0 &&
         str_find(o->json, STR("\"deletionTimestamp\":")) < 0)
         return NULL;
-    return (const void *)((const char *)object_typed_in(o, a) + o->res->type->metadata_offset);
+    return object_meta_in(o, a);
 }
 
 static void add_dependent(struct owners *x, struct str uid, struct object *o)

@@ -42,7 +42,7 @@ static void pod_keys(const struct view *v, const struct object *o,
     if (finished(o))
         add(arg, STR(KEY_FINISHED));
     if ((name.len > 0 && (!node || out_of_service(node))) ||
-        (name.len == 0 && object_meta(o)->deletion_timestamp.set))
+        (name.len == 0 && object_meta_in(o, v->arena)->deletion_timestamp.set))
         add(arg, join_key(o->ns, o->name, v->arena));
 }
 

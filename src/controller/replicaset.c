@@ -28,10 +28,9 @@ struct rs {
 static void pod_keys(const struct view *v, const struct object *o,
                      void (*add)(void *arg, struct str key), void *arg)
 {
-    const struct meta_object_meta *meta = object_meta(o);
     struct informer_iter it;
 
-    if (controller_of(meta)) {
+    if (controller_of(object_meta_in(o, v->arena))) {
         add_controller_key(o, "ReplicaSet", add, arg);
         return;
     }

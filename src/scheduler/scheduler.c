@@ -45,18 +45,23 @@ static bool wants_us(const struct core_pod *pod)
 static void on_pod(void *arg, struct object *o)
 {
     struct scheduler *s = arg;
-    const struct core_pod *pod = OBJECT_AS(core_pod, o);
+    bool placed = object_field(o, STR("spec.nodeName")).len > 0;
 
-    if (pod->spec.node_name.len > 0) {
+    /* By the packed fields first: pods of other schedulers that wait are not decoded. */
+    if (!placed && !str_eq(object_field(o, STR("spec.schedulerName")), STR(SCHEDULER_NAME))) {
         pod_queue_remove(s->queue, o->uid);
-        if (!finished(pod))
+        return;
+    }
+    if (placed) {
+        pod_queue_remove(s->queue, o->uid);
+        if (!finished(OBJECT_AS(core_pod, o)))
             cluster_put_pod(&s->cluster, o);
         else if (cluster_remove_pod(&s->cluster, o->uid))
             pod_queue_changed(s->queue, CHANGE_POD_GONE);
-    } else if (wants_us(pod) && !cluster_has_pod(&s->cluster, o->uid)) {
-        pod_queue_put(s->queue, o);
-    } else if (!wants_us(pod)) {
+    } else if (!wants_us(OBJECT_AS(core_pod, o))) {
         pod_queue_remove(s->queue, o->uid);
+    } else if (!cluster_has_pod(&s->cluster, o->uid)) {
+        pod_queue_put(s->queue, o);
     }
 }
 

@@ -485,6 +485,27 @@ const struct meta_object_meta *object_meta(const struct object *o)
     return (const void *)((const char *)object_typed(o) + o->res->type->metadata_offset);
 }
 
+const struct meta_object_meta *object_meta_in(const struct object *o, struct arena *a)
+{
+    char *typed = atomic_load_explicit(&o->lazy->typed, memory_order_acquire);
+    const struct type *type = meta_type(o->res);
+    size_t at;
+    struct doc doc;
+    void *meta;
+    int r;
+
+    if (typed)
+        return (const void *)(typed + o->res->type->metadata_offset);
+    at = find_member(o->json, skip_space(o->json, 0), STR("metadata"));
+    meta = arena_alloc(a, type->size);
+    r = json_parse(str_sub(o->json, at, skip_value(o->json, at) - at), a, &doc, NULL, NULL);
+    if (r == 0)
+        r = typed_from_doc(type, &doc, a, meta, NULL);
+    assert(r == 0); /* as in object_typed() */
+    (void)r;
+    return meta;
+}
+
 struct str object_pb(const struct object *o)
 {
     struct lazy_pb *pb = atomic_load_explicit(&o->lazy->pb, memory_order_acquire), *was = NULL;

@@ -56,6 +56,9 @@ const void *object_typed(const struct object *o);
 const void *object_typed_in(const struct object *o, struct arena *a);
 /** The metadata of object_typed(). */
 const struct meta_object_meta *object_meta(const struct object *o);
+/** As object_meta(), but not kept, and without decoding the rest: for those who look at many
+ *  objects once. Valid while @o and @a last. */
+const struct meta_object_meta *object_meta_in(const struct object *o, struct arena *a);
 /** The protobuf message (no envelope), made at first use; lives as long as @o. */
 struct str object_pb(const struct object *o);
 /** The value of label @key, or STR_NULL. */

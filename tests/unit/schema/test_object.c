@@ -109,6 +109,31 @@ static struct object *stored(const char *key, const char *json)
     return o;
 }
 
+/* A look at the metadata alone says what the whole struct says, and leaves nothing behind. */
+static void test_metadata_alone(void **state)
+{
+    struct object *o = pod_of("{\"metadata\":{\"name\":\"p\",\"uid\":\"u\",\"labels\":{\"}\":"
+                              "\"\\\"{\"},\"ownerReferences\":[{\"apiVersion\":\"apps/v1\","
+                              "\"kind\":\"ReplicaSet\",\"name\":\"r\",\"uid\":\"w\"}]},"
+                              "\"spec\":{\"nodeName\":\"n\"}}");
+    auto_arena a = {0};
+    const struct meta_object_meta *m, *whole;
+
+    (void)state;
+    object_publish(o, 12, 12, 1);
+    m = object_meta_in(o, &a);
+    assert_str_equal(m->name, "p");
+    assert_str_equal(m->resource_version, "12");
+    assert_str_equal(string_map_get(&m->labels, STR("}")), "\"{");
+    assert_int_equal(m->owner_references.n, 1);
+    assert_str_equal(m->owner_references.v[0].name, "r");
+    assert_ptr_not_equal(object_meta_in(o, &a), m);
+    whole = object_meta(o);
+    assert_true(typed_equal(&type_meta_object_meta, m, whole));
+    assert_ptr_equal(object_meta_in(o, &a), whole); /* what is there anyway is used */
+    object_unref(o);
+}
+
 static void test_from_stored(void **state)
 {
     static const char json[] = "{\"metadata\":{\"name\":\"c\",\"namespace\":\"n\",\"labels\":"
@@ -247,6 +272,7 @@ int main(void)
         cmocka_unit_test(test_new_leaves_out_version_and_type_meta),
         cmocka_unit_test(test_publish_puts_the_version_after_uid),
         cmocka_unit_test(test_publish_after_first_use_shows_the_version),
+        cmocka_unit_test(test_metadata_alone),
         cmocka_unit_test(test_from_stored),
         cmocka_unit_test(test_from_stored_brings_foreign_json_into_form),
         cmocka_unit_test(test_damaged_stored_objects_are_errors),
