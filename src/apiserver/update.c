@@ -33,10 +33,16 @@ enum stage_result update_check_version(struct request *rq, bool *ret_given)
     struct meta_object_meta *old = metadata_of(res->type, rq->old_typed);
     struct path root = path_field(NULL, "metadata"), p = path_field(&root, "resourceVersion");
     struct field_errors errs = {.arena = rq->arena};
+    const char *bad = NULL;
+    int64_t version;
 
     *ret_given = m->resource_version.len && !str_eqz(m->resource_version, "0");
     if (m->uid.len && !str_eq(m->uid, old->uid))
         return fail_uid(rq, m->uid, old->uid);
+    if (*ret_given)
+        bad = options_revision(rq, m->resource_version, &version);
+    if (bad)
+        return status_fail_plain(rq, 500, bad);
     if (*ret_given && !str_eq(m->resource_version, old->resource_version))
         return request_fail_object(rq, ERR_CONFLICT, res, rq->name, MODIFIED);
     if (*ret_given || !(res->flags & RESOURCE_NEEDS_RESOURCE_VERSION))

@@ -167,6 +167,7 @@ static struct object *replace(struct fake *f, struct object *old, void *obj, con
 
     if (sub && strcmp(sub, "status") == 0) {
         copy_member(res->type, was, obj, "status");
+        before->annotations = meta->annotations; /* as the server does */
         obj = was;
         meta = before;
     } else if (sub && strcmp(sub, "finalize") == 0) {
