@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* validate_certificates.c - how CertificateSigningRequests are changed and checked. That the
  * request's signature is good is for those who sign. Layer: api. */
+#include "api/validate_certificates.h"
 #include "api/validate_other.h"
 #include "codec/base64.h"
 #include "schema/format.h"
@@ -31,23 +32,41 @@ static bool is_verdict(struct str type)
     return str_eqz(type, "Approved") || str_eqz(type, "Denied");
 }
 
-/* Verdicts are given through /approval only. */
+static size_t count_conditions(const csr *c, const char *type)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->status.conditions.n; i++)
+        n += str_eqz(c->status.conditions.v[i].type, type);
+    return n;
+}
+
+/* The condition @nth of @type, of which there are more. */
+static struct certificates_certificate_signing_request_condition *
+nth_condition(const csr *c, const char *type, size_t nth)
+{
+    size_t i = 0;
+
+    while (!str_eqz(c->status.conditions.v[i].type, type) || nth-- > 0)
+        i++;
+    return &c->status.conditions.v[i];
+}
+
+static const char *const verdicts[] = {"Approved", "Denied"};
+
+/* Verdicts are given through /approval only: those that are there stay as they are. One more or
+ * less is an error, which validation finds. */
 static void csr_prepare_status(void *obj, const void *old, struct arena *a)
 {
     csr *c = obj;
-    const csr_conditions *was = &((const csr *)old)->status.conditions;
-    csr_conditions given = c->status.conditions, all = {0};
 
-    all.v = arena_calloc(a, given.n + was->n + 1, sizeof(*all.v));
-    for (size_t i = 0; i < was->n; i++) {
-        if (is_verdict(was->v[i].type))
-            all.v[all.n++] = was->v[i];
+    (void)a;
+    for (size_t k = 0; k < ARRAY_LEN(verdicts); k++) {
+        size_t n = count_conditions(c, verdicts[k]);
+
+        for (size_t i = 0; i < n && n == count_conditions(old, verdicts[k]); i++)
+            *nth_condition(c, verdicts[k], i) = *nth_condition(old, verdicts[k], i);
     }
-    for (size_t i = 0; i < given.n; i++) {
-        if (!is_verdict(given.v[i].type))
-            all.v[all.n++] = given.v[i];
-    }
-    c->status.conditions = all;
 }
 
 /* ---- the request ---- */
@@ -206,19 +225,10 @@ static void validate_csr(const void *obj, const void *old, struct field_errors *
     check_csr_conditions(errs, c);
 }
 
-static size_t count_conditions(const csr *c, const char *type)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < c->status.conditions.n; i++)
-        n += str_eqz(c->status.conditions.v[i].type, type);
-    return n;
-}
-
-static void validate_csr_status(const void *obj, const void *old_obj, struct field_errors *errs)
+/* What holds of every write of an answer. */
+static void check_answer(const csr *c, const csr *old, struct field_errors *errs)
 {
     static const char *const kept[] = {"Approved", "Denied", "Failed"};
-    const csr *c = obj, *old = old_obj;
     const struct path *p = AT(NULL, "status"), *at = AT(p, "certificate");
     struct str certificate = c->status.certificate;
 
@@ -232,8 +242,27 @@ static void validate_csr_status(const void *obj, const void *old_obj, struct fie
             err_forbidden(errs, AT(p, "conditions"),
                           "updates may not remove a condition of type \"%s\"", kept[i]);
     }
-    if (old->status.certificate.len && !str_eq(certificate, old->status.certificate))
-        err_forbidden(errs, at, "updates may not modify existing certificate content");
+}
+
+static void validate_csr_status(const void *obj, const void *old_obj, struct field_errors *errs)
+{
+    const csr *c = obj, *old = old_obj;
+    const struct path *p = AT(NULL, "status");
+
+    check_answer(c, old, errs);
+    for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
+        if (count_conditions(c, verdicts[i]) > count_conditions(old, verdicts[i]))
+            err_forbidden(errs, AT(p, "conditions"),
+                          "updates may not add a condition of type \"%s\"", verdicts[i]);
+    }
+    if (old->status.certificate.len && !str_eq(c->status.certificate, old->status.certificate))
+        err_forbidden(errs, AT(p, "certificate"),
+                      "updates may not modify existing certificate content");
+}
+
+void validate_csr_approval(const void *obj, const void *old, struct field_errors *errs)
+{
+    check_answer(obj, old, errs);
 }
 
 const struct strategy strategy_certificatesigningrequests = {

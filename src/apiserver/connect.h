@@ -18,6 +18,9 @@ enum stage_result connect_find(struct request *rq, struct connect_target *ret_t)
 enum stage_result connect_find_node(struct request *rq, struct str name, struct connect_target *t);
 /** A client for the kubelet of @t, on the request's loop; the caller frees it. */
 struct http_client *connect_client(struct request *rq, const struct connect_target *t);
+/** Answers with the kubelet's answer to a plain GET of @target: why it opens no such stream. */
+enum stage_result connect_explain(struct request *rq, const struct connect_target *t,
+                                  struct str target);
 /** Appends "<sep><name>=<value>" for the parameters of @rq called @from, under the name @to. */
 void connect_copy_param(const struct request *rq, struct buf *out, char *sep, const char *from,
                         const char *to);

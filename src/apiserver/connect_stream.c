@@ -25,6 +25,9 @@ struct bridge {
     struct http_client *client;
     struct end near, far; /* client, kubelet */
     struct str protocol;  /* in rq's arena */
+    struct connect_target target;
+    struct str path; /* on the kubelet; in rq's arena */
+    int status;      /* of the kubelet's answer, 0: none */
     struct err err;
 };
 
@@ -87,13 +90,14 @@ static struct websocket_handler handler_of(struct end *e)
 static enum stage_result refuse(struct request *rq)
 {
     struct bridge *b = rq->state;
-    enum stage_result r;
+    struct connect_target target = b->target;
+    struct str path = b->path;
+    bool answered = b->status > 0;
+    const char *why = arena_printf(rq->arena, "error dialing backend: %s", b->err.msg);
 
-    r = status_fail_plain(rq, 500,
-                          arena_printf(rq->arena, "error dialing backend: %s", b->err.msg));
     b->rq = NULL;
     maybe_release(b);
-    return r;
+    return answered ? connect_explain(rq, &target, path) : status_fail_plain(rq, 500, why);
 }
 
 static enum stage_result join(struct request *rq)
@@ -124,6 +128,7 @@ static void on_open(void *arg, struct websocket *w, int status, struct str proto
     struct request *rq = b->rq;
 
     e->ws = w;
+    b->status = status;
     if (err)
         b->err = *err;
     if (rq->finished) { /* the client is gone */
@@ -227,8 +232,10 @@ static enum stage_result open_stream(struct request *rq)
     if (!t.host)
         return request_failf(rq, ERR_BAD_REQUEST, "pod %.*s does not have a host assigned",
                              STR_ARG(rq->name));
-    if (!rq->http || !websocket_requested(rq->head))
+    if (!rq->http)
         return request_failf(rq, ERR_BAD_REQUEST, "Upgrade request required");
+    if (!websocket_requested(rq->head))
+        return connect_explain(rq, &t, stream_target(rq, &t));
     if (offered(rq, protocols, &any) == 0 && any)
         return request_failf(rq, ERR_FORBIDDEN,
                              "unable to upgrade: none of the requested protocols is served");
@@ -238,7 +245,9 @@ static enum stage_result open_stream(struct request *rq)
     b->near = (struct end){.bridge = b, .other = &b->far};
     b->far = (struct end){.bridge = b, .other = &b->near};
     b->client = connect_client(rq, &t);
-    call.target = stream_target(rq, &t);
+    b->target = t;
+    b->path = stream_target(rq, &t);
+    call.target = b->path;
     h = handler_of(&b->far);
     call.arg = &b->far;
     rq->state = b;

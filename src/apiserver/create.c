@@ -5,6 +5,7 @@
 struct create {
     bool generated; /* the name is made by the server, and may be made anew */
     unsigned attempts;
+    const void *given; /* the object before it was prepared, for another attempt; or NULL */
 };
 
 static void put_warning(void *arg, struct str text)
@@ -51,6 +52,15 @@ static enum stage_result validate(struct request *rq)
 
 static enum stage_result attempt(struct request *rq);
 
+/* What preparing and hooks filled in belongs to the attempt that failed: from the start. */
+static enum stage_result attempt_again(struct request *rq)
+{
+    const struct create *c = rq->state;
+
+    rq->obj = typed_clone(rq->res->type, c->given, rq->arena, false);
+    return attempt(rq);
+}
+
 /* The name is taken: once more with another one, or AlreadyExists. */
 static enum stage_result name_taken(struct request *rq)
 {
@@ -60,8 +70,7 @@ static enum stage_result name_taken(struct request *rq)
     bool deleting;
 
     if (c->generated && ++c->attempts < NAME_ATTEMPTS_MAX) {
-        m->name = STR_NULL;
-        return attempt(rq);
+        return attempt_again(rq);
     }
     if (c->generated)
         return status_fail_generated(rq, m->name);
@@ -96,7 +105,7 @@ static enum stage_result committed(struct request *rq)
     if (rq->txn.code == ERR_EXISTS || rq->txn.code == ERR_CONFLICT ||
         rq->txn.code == ERR_NOT_FOUND) {
         if (++rq->attempt < WRITE_ATTEMPTS_MAX)
-            return attempt(rq);
+            return attempt_again(rq);
     }
     return commit_failed(rq);
 }
@@ -153,7 +162,11 @@ enum stage_result create_object(struct request *rq)
     rq->state = c;
     c->generated = str_empty(m->name) && m->generate_name.len;
     r = admission_mutate(rq);
-    return r == STAGE_NEXT ? attempt(rq) : r;
+    if (r != STAGE_NEXT)
+        return r;
+    if (c->generated || write_hook_find(rq->res))
+        c->given = typed_clone(rq->res->type, rq->obj, rq->arena, false);
+    return attempt(rq);
 }
 
 enum stage_result stage_create(struct request *rq)

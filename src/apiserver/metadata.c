@@ -38,7 +38,7 @@ void metadata_init(struct request *rq, struct meta_object_meta *m)
     m->deletion_timestamp = (struct time_value){0};
     m->deletion_grace_period_seconds = NULL;
     m->self_link = STR_NULL;
-    m->generation = rq->res->flags & RESOURCE_GENERATION ? 1 : 0;
+    m->generation = rq->res->generation;
     m->managed_fields.v = NULL;
     m->managed_fields.n = 0;
     if (str_empty(m->name) && m->generate_name.len)

@@ -84,8 +84,7 @@ static void check_match_watch(const struct request *rq, struct str match, struct
         err_forbidden(errs, &p, "resourceVersionMatch is forbidden when continue is provided");
 }
 
-/* A decimal revision; the texts are Go's. NULL when good. */
-static const char *parse_revision(struct request *rq, struct str text, int64_t *ret_v)
+const char *options_revision(struct request *rq, struct str text, int64_t *ret_v)
 {
     uint64_t v;
     auto_buf quoted = {0};
@@ -113,7 +112,7 @@ static enum stage_result take_revision(struct request *rq)
     o->revision = -1;
     if (str_empty(o->resource_version))
         return STAGE_NEXT;
-    why = parse_revision(rq, o->resource_version, &o->revision);
+    why = options_revision(rq, o->resource_version, &o->revision);
     if (!why)
         return STAGE_NEXT;
     if (rq->verb == VERB_WATCH) {

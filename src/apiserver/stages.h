@@ -54,6 +54,9 @@ enum stage_result stage_negotiate(struct request *rq);
 bool negotiate_gzip(const struct request *rq);
 
 /* options.c */
+/** Reads a decimal revision (capped to int64) into *@ret_v. NULL when good; else what is wrong, in
+ *  the words of upstream's language, in the request's arena. */
+const char *options_revision(struct request *rq, struct str text, int64_t *ret_v);
 /** list, write or del (as the verb wants) from the query; the deadline from timeout=. 400, 422. */
 enum stage_result stage_options(struct request *rq);
 /** Takes a DeleteOptions body (JSON, YAML or protobuf) into @rq->del and @rq->write.dry_run. Called

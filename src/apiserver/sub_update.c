@@ -1,11 +1,12 @@
 /* sub_update.c - subresources that show the whole object but change one part of it. */
+#include "api/validate_certificates.h"
 #include "apiserver/write.h"
 #include "schema/format.h"
 #include "schema/typed.h"
 
-void sub_update_take(const struct type *type, void *obj, const void *old, const char *name)
+void sub_update_take(const struct type *type, void *obj, const void *old, struct str name)
 {
-    const struct field *f = type_field(type, str_from(name));
+    const struct field *f = type_field(type, name);
     size_t size;
 
     if (!f)
@@ -43,7 +44,7 @@ void sub_update_keep_status(const struct type *type, void *obj, const void *old)
     memcpy(given, obj, type->size);
     keep_only_metadata(type, obj, old);
     if (f)
-        sub_update_take(type, obj, given, "status");
+        sub_update_take(type, obj, given, STR("status"));
 }
 
 /* ---- namespaces/finalize ---- */
@@ -192,66 +193,23 @@ static void validate_resize(const void *obj, const void *old, struct field_error
 
 /* ---- certificatesigningrequests/approval ---- */
 
-typedef struct certificates_certificate_signing_request csr;
-
-static bool is_verdict(struct str type)
-{
-    return str_eqz(type, "Approved") || str_eqz(type, "Denied");
-}
-
-/* Verdicts from the body, all other conditions (and everything else) as stored. */
+/* The conditions of the body, and nothing else. */
 static void prepare_approval(void *obj, const void *old, struct arena *a)
 {
-    csr *c = obj;
-    const csr *was = old;
-    __typeof__(c->status.conditions) given = c->status.conditions, all = {0};
+    struct certificates_certificate_signing_request *c = obj;
+    __typeof__(c->status.conditions) given = c->status.conditions;
 
+    (void)a;
     keep_only_metadata(&type_certificates_certificate_signing_request, obj, old);
-    all.v = arena_calloc(a, given.n + was->status.conditions.n, sizeof(*all.v));
-    for (size_t i = 0; i < given.n; i++) {
-        if (is_verdict(given.v[i].type))
-            all.v[all.n++] = given.v[i];
-    }
-    for (size_t i = 0; i < was->status.conditions.n; i++) {
-        if (!is_verdict(was->status.conditions.v[i].type))
-            all.v[all.n++] = was->status.conditions.v[i];
-    }
-    c->status.conditions = all;
-}
-
-static void validate_approval(const void *obj, const void *old, struct field_errors *errs)
-{
-    const csr *c = obj, *was = old;
-    struct path status = path_field(NULL, "status"), p = path_field(&status, "conditions");
-    bool approved = false, denied = false;
-
-    for (size_t i = 0; i < c->status.conditions.n; i++) {
-        struct str t = c->status.conditions.v[i].type;
-        struct path at = path_index(&p, i), st = path_field(&at, "status");
-
-        approved = approved || str_eqz(t, "Approved");
-        denied = denied || str_eqz(t, "Denied");
-        if (is_verdict(t) && !str_eqz(c->status.conditions.v[i].status, "True"))
-            err_invalid(errs, &st, doc_string(c->status.conditions.v[i].status),
-                        "must be True for Approved and Denied conditions");
-    }
-    if (approved && denied)
-        err_invalid(errs, &p, doc_string(STR("Denied")),
-                    "Approved and Denied conditions are mutually exclusive");
-    for (size_t i = 0; i < was->status.conditions.n; i++) {
-        struct str t = was->status.conditions.v[i].type;
-
-        if ((str_eqz(t, "Approved") && !approved) || (str_eqz(t, "Denied") && !denied))
-            err_forbidden(errs, &p, "updates may not remove a condition of type \"%.*s\"",
-                          STR_ARG(t));
-    }
+    c->status.conditions = given;
 }
 
 static const struct sub_update sub_updates[] = {
     {&res_core_namespaces, "finalize", prepare_finalize, validate_finalize},
     {&res_core_pods, "ephemeralcontainers", prepare_ephemeral, validate_ephemeral},
     {&res_core_pods, "resize", prepare_resize, validate_resize},
-    {&res_certificates_certificatesigningrequests, "approval", prepare_approval, validate_approval},
+    {&res_certificates_certificatesigningrequests, "approval", prepare_approval,
+     validate_csr_approval},
 };
 
 const struct sub_update *sub_update_find(const struct resource *res, struct str sub)

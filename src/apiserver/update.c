@@ -33,10 +33,16 @@ enum stage_result update_check_version(struct request *rq, bool *ret_given)
     struct meta_object_meta *old = metadata_of(res->type, rq->old_typed);
     struct path root = path_field(NULL, "metadata"), p = path_field(&root, "resourceVersion");
     struct field_errors errs = {.arena = rq->arena};
+    const char *bad = NULL;
+    int64_t version;
 
     *ret_given = m->resource_version.len && !str_eqz(m->resource_version, "0");
     if (m->uid.len && !str_eq(m->uid, old->uid))
         return fail_uid(rq, m->uid, old->uid);
+    if (*ret_given)
+        bad = options_revision(rq, m->resource_version, &version);
+    if (bad)
+        return status_fail_plain(rq, 500, bad);
     if (*ret_given && !str_eq(m->resource_version, old->resource_version))
         return request_fail_object(rq, ERR_CONFLICT, res, rq->name, MODIFIED);
     if (*ret_given || !(res->flags & RESOURCE_NEEDS_RESOURCE_VERSION))
@@ -83,31 +89,45 @@ static void prepare(struct request *rq)
         return;
     }
     if (res->flags & RESOURCE_STATUS)
-        sub_update_take(res->type, rq->obj, rq->old_typed, "status");
+        sub_update_take(res->type, rq->obj, rq->old_typed, STR("status"));
     if (s && s->prepare_update)
         s->prepare_update(rq->obj, rq->old_typed, rq->arena);
 }
 
-/* A copy of @obj without what no generation counts. */
-static void *desired_state(struct request *rq, const void *obj)
+/* Takes what @path names from @src into @dst. All but the last word are embedded messages. */
+static void take_path(const struct type *type, void *dst, const void *src, struct str path)
 {
-    const struct type *type = rq->res->type;
-    char *copy = arena_alloc(rq->arena, type->size);
+    struct str rest, word = str_cut(path, '.', &rest);
 
-    memcpy(copy, obj, type->size);
-    typed_clear(type, copy, "metadata");
-    if (type_field(type, STR("status")))
-        typed_clear(type, copy, "status");
+    while (rest.p) {
+        const struct field *f = type_field(type, word);
+
+        assert(f && f->kind == FIELD_MESSAGE && f->card == CARD_ONE);
+        dst = field_ptr(f, dst);
+        src = field_ptr(f, src);
+        type = f->type;
+        word = str_cut(rest, '.', &rest);
+    }
+    sub_update_take(type, dst, src, word);
+}
+
+/* The parts of @obj whose changes its generation counts. */
+static void *counted(struct request *rq, const void *obj)
+{
+    const struct resource *res = rq->res;
+    void *copy = arena_calloc(rq->arena, 1, res->type->size);
+
+    for (const char *const *p = res->generation_paths; *p; p++)
+        take_path(res->type, copy, obj, str_from(*p));
     return copy;
 }
 
+/* Status writes do not count, whatever metadata they change. */
 static void count_generation(struct request *rq, struct meta_object_meta *m)
 {
-    const struct type *type = rq->res->type;
-
-    if (!(rq->res->flags & RESOURCE_GENERATION))
+    if (!rq->res->generation_paths || str_eqz(rq->sub, "status"))
         return;
-    if (!typed_equal(type, desired_state(rq, rq->obj), desired_state(rq, rq->old_typed)))
+    if (!typed_equal(rq->res->type, counted(rq, rq->obj), counted(rq, rq->old_typed)))
         m->generation++;
 }
 
@@ -212,10 +232,11 @@ enum stage_result update_object(struct request *rq, const struct update *u)
     const struct type *type = rq->res->type;
     struct meta_object_meta *m = metadata_of(type, rq->obj);
     const struct meta_object_meta *old = metadata_of(type, rq->old_typed);
+    stage_fn run = !hook ? NULL : str_empty(rq->sub) ? hook->update : hook->subresource;
     enum stage_result r = STAGE_NEXT;
 
-    if (hook && hook->update && str_empty(rq->sub))
-        r = hook->update(rq);
+    if (run)
+        r = run(rq);
     if (r != STAGE_NEXT)
         return r;
     prepare(rq);

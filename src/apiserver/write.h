@@ -99,7 +99,7 @@ const struct sub_update *sub_update_find(const struct resource *res, struct str 
 /** Keeps of @obj, a struct of @type, what status writes may change; takes the rest from @old. */
 void sub_update_keep_status(const struct type *type, void *obj, const void *old);
 /** Takes field @name of @obj from @old, sharing its memory; nothing if there is no such field. */
-void sub_update_take(const struct type *type, void *obj, const void *old, const char *name);
+void sub_update_take(const struct type *type, void *obj, const void *old, struct str name);
 
 /* change.c: reading, changing and writing one object whose body is not the request's (binding,
  * scale, approval by a component). Runs again from the newest state on a conflict. */
@@ -131,6 +131,7 @@ struct write_hook {
     const struct resource *res;
     stage_fn create; /* after metadata_init(), before prepare_create and validation */
     stage_fn update; /* after the checks of resourceVersion, before prepare_update */
+    stage_fn subresource; /* as update, for writes through a subresource */
     stage_fn remove; /* just before the removal of rq->old is committed */
 };
 /** Ended by a NULL res. */

@@ -127,11 +127,6 @@ uint64_t random_below(struct random *r, uint64_t n)
     return v % n;
 }
 
-double random_unit(struct random *r)
-{
-    return (double)(random_u64(r) >> 11) * 0x1p-53;
-}
-
 void random_uuid(struct random *r, char ret_uuid[37])
 {
     static const char hex[] = "0123456789abcdef";

@@ -31,7 +31,5 @@ void random_seeded_init(struct random_seeded *r, uint64_t seed); /** Starts the 
 uint64_t random_u64(struct random *r);                           /** 64 random bits. */
 /** Uniform in [0, @n), @n > 0, without modulo bias. */
 uint64_t random_below(struct random *r, uint64_t n);
-/** Uniform in [0, 1). */
-double random_unit(struct random *r);
 /** Writes a version 4 UUID, 36 characters and a NUL. */
 void random_uuid(struct random *r, char ret_uuid[37]);

@@ -280,14 +280,6 @@ struct quantity quantity_add(struct quantity a, struct quantity b)
     return sum_of(a, b, overflow, nano);
 }
 
-struct quantity quantity_sub(struct quantity a, struct quantity b)
-{
-    __int128 nano;
-    bool overflow = __builtin_sub_overflow(a.nano, b.nano, &nano);
-
-    return sum_of(a, b, overflow, nano);
-}
-
 struct quantity quantity_from_i64(int64_t v, enum quantity_format f)
 {
     return (struct quantity){.nano = v * NANO, .format = (uint8_t)f, .set = true};

@@ -210,7 +210,7 @@ static void plan_own_revision(struct dep *dep, int64_t revision, struct plan *pl
     struct arena *a = dep->v->arena;
     struct apps_deployment *d;
     struct str text = int_text(a, revision);
-    struct plan_op op = {.kind = PLAN_UPDATE,
+    struct plan_op op = {.kind = PLAN_UPDATE_STATUS,
                          .res = &res_apps_deployments,
                          .ns = dep->object->ns,
                          .name = dep->object->name,

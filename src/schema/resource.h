@@ -43,13 +43,12 @@ struct selectable { /* a field that fieldSelector accepts */
 enum resource_flag {
     RESOURCE_NAMESPACED = 1 << 0,
     RESOURCE_STATUS = 1 << 1,              /* a status subresource: main endpoint keeps status */
-    RESOURCE_GENERATION = 1 << 2,          /* metadata.generation counts spec changes */
-    RESOURCE_CREATE_ON_UPDATE = 1 << 3,    /* PUT to a missing name creates */
-    RESOURCE_NEEDS_RESOURCE_VERSION = 1 << 4, /* no unconditional update */
-    RESOURCE_RETURNS_DELETED = 1 << 5,     /* delete answers with the object, not a Status */
-    RESOURCE_EPHEMERAL = 1 << 6,           /* reviews: computed, never stored */
-    RESOURCE_LAZY = 1 << 7,                /* heartbeats: committed with the next batch */
-    RESOURCE_DEFAULT_ORPHAN = 1 << 8,
+    RESOURCE_CREATE_ON_UPDATE = 1 << 2,    /* PUT to a missing name creates */
+    RESOURCE_NEEDS_RESOURCE_VERSION = 1 << 3, /* no unconditional update */
+    RESOURCE_RETURNS_DELETED = 1 << 4,     /* delete answers with the object, not a Status */
+    RESOURCE_EPHEMERAL = 1 << 5,           /* reviews: computed, never stored */
+    RESOURCE_LAZY = 1 << 6,                /* heartbeats: committed with the next batch */
+    RESOURCE_DEFAULT_ORPHAN = 1 << 7,
 };
 /* How a kind's objects are made and changed; members may be NULL. @old is the stored object.
  * Objects are C structs of resource->type. Pure: no I/O. */
@@ -76,6 +75,9 @@ struct resource {
     uint16_t verbs;           /* VERB_BIT()s */
     uint16_t flags;           /* enum resource_flag */
     uint16_t n_columns, n_selectable, n_subresources;
+    uint8_t generation;       /* metadata.generation of a new object; 0: none */
+    /* Dotted paths whose changes raise metadata.generation, ended by NULL; NULL: nothing does. */
+    const char *const *generation_paths;
     const struct type *type;
     const struct column *columns;
     const struct selectable *selectable;

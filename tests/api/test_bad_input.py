@@ -74,13 +74,16 @@ def test_a_body_that_is_too_large(server):
     ("application/yaml", "[" * 100000), ("application/yaml", "- " * 50000)],
     ids=["json-arrays", "json-objects", "yaml-flow", "yaml-block"])
 def test_deep_nesting(server, kind, body):
-    assert post(server, CM, body, kind).status_code in (400, 413)
+    s = status_of(post(server, CM, body, kind), 413, "RequestEntityTooLarge")
+    assert s["message"] == ("yaml: " if "yaml" in kind else "") + "exceeded max depth"
 
 
 def test_an_alias_bomb(server):
     lines = ["a0: &a0 [x,x,x,x,x,x,x,x,x]"]
     lines += ["a%d: &a%d [%s]" % (i, i, ",".join(["*a%d" % (i - 1)] * 9)) for i in range(1, 12)]
-    assert post(server, CM, "\n".join(lines), "application/yaml").status_code in (400, 413)
+    s = status_of(post(server, CM, "\n".join(lines), "application/yaml"),
+                  413, "RequestEntityTooLarge")
+    assert s["message"] == "yaml: document contains excessive aliasing"
 
 
 def test_wrong_content_types(server):
@@ -125,10 +128,32 @@ def test_bad_names(server, name):
 
 
 @pytest.mark.parametrize("version", ["abc", "-1", "1e9"])
-def test_bad_resource_versions(server, version):
-    assert server.call("GET", CM + "?resourceVersion=" + version).status_code in (400, 422)
-    r = server.call("PUT", CM + "/x", {"metadata": {"name": "x", "resourceVersion": version}})
-    assert r.status_code in (400, 404, 409, 422, 500)
+def test_bad_resource_versions(server, namespace, version):
+    path = "/api/v1/namespaces/%s/configmaps" % namespace
+    made = server.call("POST", path, {"metadata": {"name": "x"}}).json()
+    syntax = 'strconv.ParseUint: parsing "%s": invalid syntax' % version
+    why = 'resourceVersion: Invalid value: "%s": %s' % (version, syntax)
+    for what in ("", "/x"):
+        s = status_of(server.call("GET", path + what + "?resourceVersion=" + version),
+                      400, "BadRequest")
+        assert s["message"] == "invalid resource version: " + why
+    s = status_of(server.call("GET", path + "?watch=1&resourceVersion=" + version), 422, "Invalid")
+    assert s["message"] == 'configmaps "" is invalid: ' + why
+    body = {"metadata": {"name": "x", "resourceVersion": version}}
+    assert status_of(server.call("PUT", path + "/x", body), 500, "")["message"] == syntax
+    r = server.call("PATCH", path + "/x", body,
+                    headers={"Content-Type": "application/merge-patch+json"})
+    assert status_of(r, 500, "")["message"] == syntax
+    s = status_of(server.call("DELETE", path + "/x", {"preconditions": {
+        "resourceVersion": version}}), 409, "Conflict")
+    assert s["message"] == (
+        'Operation cannot be fulfilled on configmaps "x": the ResourceVersion in the precondition '
+        "(%s) does not match the ResourceVersion in record (%s). The object might have been "
+        "modified" % (version, made["metadata"]["resourceVersion"]))
+    s = status_of(server.call("POST", path, {"metadata": {"name": "y", "resourceVersion": version}}),
+                  500, "")
+    assert s["message"] == "resourceVersion should not be set on objects to be created"
+    assert server.call("GET", path + "/x").json() == made
 
 
 def test_a_version_of_the_future(server):
@@ -136,10 +161,21 @@ def test_a_version_of_the_future(server):
     assert "Too large resource version" in s["message"]
 
 
-@pytest.mark.parametrize("query", ["labelSelector=a%3D%3D%3D", "labelSelector=!", "fieldSelector=x%3Dy",
-                                   "labelSelector=a+in+(", "limit=x", "continue=zzz"])
-def test_bad_queries(server, query):
-    assert server.call("GET", CM + "?" + query).status_code in (400, 422)
+@pytest.mark.parametrize("query,message", [
+    ("labelSelector=a%3D%3D%3D", "unable to parse requirement: found '=', expected: identifier"),
+    ("labelSelector=!", "unable to parse requirement: found '', expected: identifier"),
+    ("labelSelector=a+in+(", "unable to parse requirement: found '', expected: ',', ')' or identifier"),
+    ("fieldSelector=x%3Dy", '"x" is not a known field selector: only "metadata.name", '
+                            '"metadata.namespace"'),
+    ("limit=x", 'strconv.ParseInt: parsing "x": invalid syntax')])
+def test_bad_queries(server, query, message):
+    s = status_of(server.call("GET", CM + "?" + query), 400, "BadRequest")
+    assert s["message"] == message
+
+
+def test_a_bad_continue_token(server):
+    s = status_of(server.call("GET", CM + "?continue=zzz"), 400, "BadRequest")
+    assert s["message"].startswith("invalid continue token: continue key is not valid: ")
 
 
 def test_bad_tokens_and_no_credentials(server):

@@ -149,13 +149,13 @@ def test_accounts_tokens_and_rbac(server, namespace):
     eventually(lambda: user.get(path).status_code == 401)
 
 
-def test_what_is_computed_is_empty_not_a_crash(server):
-    for path in ("/api/v1/componentstatuses", "/apis/metrics.k8s.io/v1beta1/nodes",
-                 "/apis/metrics.k8s.io/v1beta1/pods"):
-        r = server.call("GET", path)
-        assert r.status_code == 200 and r.json()["items"] == []
-        assert server.call("GET", path + "?limit=5").status_code == 200
-    assert server.call("GET", "/api/v1/componentstatuses/x").status_code == 404
+def test_metrics_that_nobody_measures_are_not_served(server):
+    groups = [g["name"] for g in server.call("GET", "/apis").json()["groups"]]
+    assert "metrics.k8s.io" not in groups
+    assert "apis/metrics.k8s.io/v1beta1" not in server.call("GET", "/openapi/v3").json()["paths"]
+    for path in ("", "/v1beta1", "/v1beta1/nodes", "/v1beta1/namespaces/default/pods"):
+        r = server.call("GET", "/apis/metrics.k8s.io" + path)
+        assert (r.status_code, r.text.strip()) == (404, "404 page not found"), path
 
 
 def test_every_resource_can_be_listed_and_watched(server):

@@ -272,9 +272,19 @@ def test_concurrent_writers_lose_nothing(server, namespace):
 def test_a_deleted_namespace_takes_everything_along(server):
     core = server.api(k8s.CoreV1Api)
     core.create_namespace({"metadata": {"name": "doomed"}})
-    core.create_namespaced_config_map("doomed", config_map("x"))
+    # A finalizer of an object holds the namespace in its last state until it is taken away.
+    held = config_map("x")
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    core.create_namespaced_config_map("doomed", held)
     core.delete_namespace("doomed")
     refused = server.call("POST", "/api/v1/namespaces/doomed/configmaps", config_map("late"))
-    assert refused.status_code in (403, 404)
+    assert refused.status_code == 403
+    assert refused.json()["message"] == (
+        'configmaps "late" is forbidden: unable to create new content in namespace doomed because '
+        "it is being terminated")
+    freed = server.call("PATCH", "/api/v1/namespaces/doomed/configmaps/x",
+                        {"metadata": {"finalizers": None}},
+                        headers={"Content-Type": "application/merge-patch+json"})
+    assert freed.status_code == 200, freed.text
     eventually(lambda: server.call("GET", "/api/v1/namespaces/doomed").status_code == 404, 20)
     assert server.call("GET", "/api/v1/namespaces/doomed/configmaps").json()["items"] == []

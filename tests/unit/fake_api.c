@@ -167,6 +167,7 @@ static struct object *replace(struct fake *f, struct object *old, void *obj, con
 
     if (sub && strcmp(sub, "status") == 0) {
         copy_member(res->type, was, obj, "status");
+        before->annotations = meta->annotations; /* as the server does */
         obj = was;
         meta = before;
     } else if (sub && strcmp(sub, "finalize") == 0) {
@@ -186,7 +187,7 @@ static struct object *replace(struct fake *f, struct object *old, void *obj, con
     meta->generation = before->generation;
     if (typed_equal(res->type, obj, was) && obj != was)
         return object_ref(old);
-    if (!sub && (res->flags & RESOURCE_GENERATION))
+    if (!sub && res->generation_paths)
         meta->generation++; /* also for changes of metadata: nobody here minds */
     return commit(f, res, obj, may_go(res, obj));
 }
@@ -628,7 +629,7 @@ void fake_edit(struct fake *f, const struct resource *res, const char *ns, const
         (void)fprintf(stderr, "fake: %s\n", err.msg);
         abort();
     }
-    if ((res->flags & RESOURCE_GENERATION) && strstr(json, "\"spec\""))
+    if (res->generation_paths && strstr(json, "\"spec\""))
         meta_of(res, obj)->generation++;
     object_unref(commit(f, res, obj, may_go(res, obj)));
 }

@@ -26,8 +26,7 @@ RESOURCE_FLAGS = {"create-on-update": "RESOURCE_CREATE_ON_UPDATE",
                   "needs-resource-version": "RESOURCE_NEEDS_RESOURCE_VERSION",
                   "returns-deleted": "RESOURCE_RETURNS_DELETED",
                   "ephemeral": "RESOURCE_EPHEMERAL", "lazy": "RESOURCE_LAZY",
-                  "default-orphan": "RESOURCE_DEFAULT_ORPHAN",
-                  "generation": "RESOURCE_GENERATION"}
+                  "default-orphan": "RESOURCE_DEFAULT_ORPHAN"}
 RAW_FORMS = {"struct{}": "RAW_EMPTY", "JSONSchemaPropsOrArray": "RAW_SCHEMA_OR_ARRAY",
              "JSONSchemaPropsOrBool": "RAW_SCHEMA_OR_BOOL",
              "JSONSchemaPropsOrStringArray": "RAW_SCHEMA_OR_STRINGS"}
@@ -334,6 +333,14 @@ def write_resource(api, r, index, out):
             write()
             array = "selectables" if what == "selectable" else what
             init += [".n_%s = %d" % (what, len(items)), ".%s = %s_%s" % (what, array, r.symbol)]
+    if r.generation:
+        init.append(".generation = %d" % r.generation)
+    if r.generation_paths:
+        for path in r.generation_paths:
+            check_path(r, path, r.where)
+        out.append("static const char *const generation_paths_%s[] = %s;" %
+                   (r.symbol, c_list(r.generation_paths)))
+        init.append(".generation_paths = generation_paths_" + r.symbol)
     if r.strategy:
         init.append(".strategy = &" + r.strategy)
     init.append(".storage = &" + find_storage(api, r).symbol)

@@ -2,6 +2,7 @@
 """The schema as Python objects: parses .schema files, resolves names, flattens inlines."""
 import os
 import re
+import shlex
 
 SCALARS = {
     "string": ("FIELD_STRING", "struct str"),
@@ -61,6 +62,7 @@ class Resource:
         self.flags, self.verbs, self.subresources = [], [], []
         self.selectable, self.columns = [], []
         self.strategy = self.storage = None
+        self.generation, self.generation_paths = 0, []
 
 
 class Api:
@@ -119,7 +121,7 @@ def parse_file(api, path):
             elif words[0] == "version":
                 version = words[1]
             elif words[0] == "enum":
-                api.enums[(group, version, words[1])] = words[3:]
+                api.enums[(group, version, words[1])] = shlex.split(line)[3:]
             elif words[0] == "type":
                 marks = line[line.index("[") + 1:line.rindex("]")].split() if "[" in line else []
                 cur = Type(words[1], group, version, [m.strip(",") for m in marks], where)
@@ -149,6 +151,10 @@ def parse_resource_line(r, line, doc, where):
         r.verbs = expand_verbs(rest[0])
     elif key == "flags":
         r.flags = rest
+    elif key == "generation":
+        if not rest or not rest[0].isdigit():
+            raise SchemaError("%s: generation first-number [path...]" % where)
+        r.generation, r.generation_paths = int(rest[0]), rest[1:]
     elif key == "storage":
         r.storage = rest
     elif key == "selectable":

@@ -36,7 +36,7 @@ static void test_split_version(void **state)
 static void test_resources_know_their_place(void **state)
 {
     (void)state;
-    assert_int_equal(api_n_resources, 70);
+    assert_int_equal(api_n_resources, 68);
     for (size_t i = 0; i < api_n_resources; i++) {
         const struct resource *r = api_resources[i];
 
@@ -61,8 +61,11 @@ static void test_flags_and_subresources(void **state)
 
     (void)state;
     assert_true(res_core_pods.flags & RESOURCE_STATUS);
-    assert_true(res_core_pods.flags & RESOURCE_GENERATION);
-    assert_false(res_core_nodes.flags & RESOURCE_GENERATION);
+    assert_int_equal(res_core_pods.generation, 1);
+    assert_string_equal(res_core_pods.generation_paths[0], "spec");
+    assert_null(res_core_pods.generation_paths[1]);
+    assert_int_equal(res_core_nodes.generation, 0);
+    assert_null(res_core_nodes.generation_paths);
     assert_false(resource_namespaced(&res_core_nodes));
     assert_true(res_coordination_leases.flags & RESOURCE_LAZY);
     assert_ptr_equal(res_events_events.storage, &res_core_events);

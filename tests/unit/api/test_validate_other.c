@@ -254,6 +254,10 @@ static void test_signing_request(void **state)
         "conditions are mutually exclusive\n"
         "FieldValueForbidden status.conditions: Forbidden: updates may not remove a "
         "condition of type \"Failed\"\n"
+        "FieldValueForbidden status.conditions: Forbidden: updates may not add a condition of "
+        "type \"Approved\"\n"
+        "FieldValueForbidden status.conditions: Forbidden: updates may not add a condition of "
+        "type \"Denied\"\n"
         "FieldValueForbidden status.certificate: Forbidden: updates may not modify existing "
         "certificate content");
 }

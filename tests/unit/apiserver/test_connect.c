@@ -370,7 +370,24 @@ static void test_exec_ends_with_the_kubelet(void **state)
     r.refuse = true;
     open_exec(&r);
     assert_null(r.ws);
-    assert_int_equal(r.status, 500);
+    assert_int_equal(r.status, 400); /* as the kubelet says */
+    rig_stop(&r);
+}
+
+/* Clients that ask for another upgrade read the reason from the answer. */
+static void test_exec_refused_says_why(void **state)
+{
+    struct rig r;
+
+    rig_start(&r);
+    r.refuse = true;
+    call(&r, "POST", PODS "/p/exec?command=ls&stdout=1", "");
+    assert_int_equal(r.status, 400);
+    assert_str_equal(buf_view(&r.body), "container \"c\" is waiting to start\n");
+    assert_str_equal(buf_view(&r.asked), "/exec/default/p/c?command=ls&output=1");
+    call(&r, "POST", PODS "/p/exec?command=ls&stdout=1&container=x", "");
+    assert_int_equal(r.status, 400);
+    assert_true(str_find(buf_view(&r.body), STR("container x is not valid for pod p")) > 0);
     rig_stop(&r);
 }
 
@@ -390,8 +407,8 @@ static void test_exec_to_nobody(void **state)
     call(&r, "GET", PODS "/p/log", "");
     assert_int_equal(r.status, 500);
     call(&r, "GET", PODS "/p/exec?command=ls&stdout=1", "");
-    assert_int_equal(r.status, 400);
-    assert_true(str_find(buf_view(&r.body), STR("Upgrade request required")) > 0);
+    assert_int_equal(r.status, 500);
+    assert_true(str_find(buf_view(&r.body), STR("error dialing backend: ")) > 0);
     rig_stop(&r);
 }
 
@@ -449,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_exec_joins_two_websockets),
         cmocka_unit_test(test_exec_ends_with_the_kubelet),
         cmocka_unit_test(test_exec_to_nobody),
+        cmocka_unit_test(test_exec_refused_says_why),
         cmocka_unit_test(test_proxy_passes_requests_on),
         cmocka_unit_test(test_proxy_refuses_what_is_no_pod),
     };

@@ -68,21 +68,6 @@ static void test_below_is_uniform(void **state)
     }
 }
 
-static void test_unit_is_below_one(void **state)
-{
-    struct random_seeded r;
-    double sum = 0;
-
-    random_seeded_init(&r, 5);
-    for (int i = 0; i < 10000; i++) {
-        double u = random_unit(&r.base);
-
-        assert_true(u >= 0 && u < 1);
-        sum += u;
-    }
-    assert_true(sum > 4800 && sum < 5200);
-}
-
 static void test_uuid_form(void **state)
 {
     char a[37], b[37];
@@ -107,7 +92,6 @@ int main(void)
         cmocka_unit_test(test_known_answers),
         cmocka_unit_test(test_pool_repeats_nothing),
         cmocka_unit_test(test_below_is_uniform),
-        cmocka_unit_test(test_unit_is_below_one),
         cmocka_unit_test(test_uuid_form),
     };
 
