@@ -166,7 +166,8 @@ def test_apply_diff_and_prune(kubectl):
     assert kubectl("diff", "-f", a) == ""
     p = kubectl.run("diff", "-f", b)
     assert p.returncode == 1 and "\n-  k: v\n+  k: w\n" in p.stdout
-    assert kubectl("apply", "-f", b, "--dry-run=server") == "configmap/c configured (server dry run)\n"
+    assert kubectl("apply", "-f", b, "--dry-run=server") == \
+        "configmap/c configured (server dry run)\n"
     assert kubectl("apply", "-f", b) == "configmap/c configured\n"
     assert "\ndata:\n  k: w\n" in kubectl("apply", "view-last-applied", "cm/c")
     assert kubectl("apply", "--prune", "-l", "p=1", "--prune-allowlist=core/v1/ConfigMap", "-f",
@@ -370,7 +371,8 @@ def test_the_server_tells_what_it_is(kubectl):
     text = kubectl("explain", "pods", "--recursive")
     assert text.startswith("KIND:       Pod\nVERSION:    v1\n")
     assert "containerPort <integer> -required-".split() in rows(text)
-    assert "FIELD: strategy <DeploymentStrategy>\n" in kubectl("explain", "deployment.spec.strategy")
+    assert "FIELD: strategy <DeploymentStrategy>\n" in \
+        kubectl("explain", "deployment.spec.strategy")
     p = kubectl.run("cluster-info")
     assert p.returncode == 0 and kubectl.server.url in p.stdout
     dump = kubectl("cluster-info", "dump", "--namespaces=" + kubectl.namespace, "-o", "json")
