@@ -30,7 +30,7 @@ for library in $libraries; do
 done
 links=""
 for tool in sh httpd wget nslookup nc sleep cat echo ls kill ps env id hostname touch rm mkdir date \
-	head tail grep test true false dd stat printf yes seq trap ip mount df sync; do
+	head tail grep test true false dd stat printf yes seq trap ip mount df sync tar; do
 	busybox --list | grep -qx "$tool" && links="$links --link /bin/$tool=busybox"
 done
 # shellcheck disable=SC2086

@@ -174,37 +174,79 @@ static bool fill_config_map(struct kubectl *k, struct doc *d)
     return true;
 }
 
+/* A number given on the command line; NULL: the default. Complains when it is none. */
+static bool flag_number(const char *flag, const char *text, int64_t otherwise, int64_t *ret_n)
+{
+    *ret_n = otherwise;
+    if (!text || str_to_i64(str_from(text), ret_n))
+        return true;
+    (void)fail("invalid argument \"%s\" for \"--%s\" flag: not a number", text, flag);
+    return false;
+}
+
+/* The container is called as its image is: "host/path/web:1" makes "web". */
+static struct str container_name(struct str image)
+{
+    for (size_t i = image.len; i > 0; i--)
+        if (image.p[i - 1] == '/') {
+            image = (struct str){image.p + i, image.len - i};
+            break;
+        }
+    for (size_t i = 0; i < image.len; i++)
+        if (image.p[i] == ':' || image.p[i] == '@')
+            image.len = i;
+    return image;
+}
+
+static struct doc deployment_container(struct kubectl *k, int64_t port)
+{
+    struct doc c = doc_object();
+
+    (void)doc_add(&k->arena, &c, STR("name"), doc_string(container_name(str_from(k->image))));
+    (void)doc_add(&k->arena, &c, STR("image"), doc_string(str_from(k->image)));
+    if (k->port) {
+        struct doc *ports = doc_add(&k->arena, &c, STR("ports"), doc_array());
+        struct doc *p = doc_append(&k->arena, ports, doc_object());
+
+        (void)doc_add(&k->arena, p, STR("containerPort"), doc_int(port));
+    }
+    if (k->n_command > 0) {
+        struct doc *command = doc_add(&k->arena, &c, STR("command"), doc_array());
+
+        for (size_t i = 0; i < k->n_command; i++)
+            (void)doc_append(&k->arena, command, doc_string(str_from(k->command[i])));
+    }
+    return c;
+}
+
+static void label_app(struct kubectl *k, struct doc *parent, struct str key, struct str name)
+{
+    struct doc *labels = doc_make_object(&k->arena, parent, key);
+
+    (void)doc_set(&k->arena, labels, STR("app"), doc_string(name));
+}
+
 static bool fill_deployment(struct kubectl *k, struct doc *d, struct str name)
 {
-    auto_buf text = {0};
-    struct doc spec;
+    int64_t replicas, port;
+    struct doc *spec, *template, *containers;
 
     if (!k->image) {
         (void)fail("create deployment needs --image");
         return false;
     }
-    buf_printf(&text, "{\"replicas\":%s,\"selector\":{\"matchLabels\":{\"app\":\"%.*s\"}},"
-                      "\"template\":{\"metadata\":{\"labels\":{\"app\":\"%.*s\"}},\"spec\":"
-                      "{\"containers\":[{\"name\":\"%.*s\",\"image\":",
-               k->replicas ? k->replicas : "1", STR_ARG(name), STR_ARG(name), STR_ARG(name));
-    json_write_string(&text, str_from(k->image));
-    if (k->port)
-        buf_printf(&text, ",\"ports\":[{\"containerPort\":%s}]", k->port);
-    if (k->n_command > 0) {
-        buf_puts(&text, ",\"command\":[");
-        for (size_t i = 0; i < k->n_command; i++) {
-            if (i > 0)
-                buf_putc(&text, ',');
-            json_write_string(&text, str_from(k->command[i]));
-        }
-        buf_putc(&text, ']');
-    }
-    buf_puts(&text, "}]}}}");
-    if (json_parse(str_dup(&k->arena, buf_view(&text)), &k->arena, &spec, NULL, &k->err) < 0) {
-        (void)fail("%s", k->err.msg);
+    if (!flag_number("replicas", k->replicas, 1, &replicas) ||
+        !flag_number("port", k->port, 0, &port))
         return false;
-    }
-    (void)doc_set(&k->arena, d, STR("spec"), spec);
+    label_app(k, doc_make_object(&k->arena, d, STR("metadata")), STR("labels"), name);
+    spec = doc_make_object(&k->arena, d, STR("spec"));
+    (void)doc_set(&k->arena, spec, STR("replicas"), doc_int(replicas));
+    label_app(k, doc_make_object(&k->arena, spec, STR("selector")), STR("matchLabels"), name);
+    template = doc_make_object(&k->arena, spec, STR("template"));
+    label_app(k, doc_make_object(&k->arena, template, STR("metadata")), STR("labels"), name);
+    containers = doc_add(&k->arena, doc_make_object(&k->arena, template, STR("spec")),
+                         STR("containers"), doc_array());
+    (void)doc_append(&k->arena, containers, deployment_container(k, port));
     return true;
 }
 
