@@ -38,6 +38,8 @@ struct grpc_client {
     const char *authority;
     uint16_t port;
     bool unix_socket;
+    struct tls_context *tls; /* borrowed; NULL: plain */
+    char *server_name;       /* of its certificate; NULL: host */
     size_t message_max;
     struct grpc_link *link;  /* the one for new calls, or NULL */
     struct grpc_link *links; /* all, also those that only finish their calls */
@@ -59,8 +61,10 @@ struct grpc_call {
     const char *path;
     struct http_header *metadata;
     size_t n_metadata;
-    struct buf out; /* prefix and request */
+    struct buf out; /* prefixes and messages */
     size_t out_at;
+    bool half_closed; /* out is all there will be */
+    bool waiting;     /* nghttp2 has sent all of out */
     void (*on_message)(void *arg, struct str message);
     void (*on_done)(void *arg, enum grpc_status status, struct str text);
     void *arg;
@@ -96,6 +100,8 @@ void grpc_call_header(struct grpc_call *call, struct str name, struct str value)
 /** Sends @call over the client's connection, connecting first if need be; ends it with
  *  GRPC_UNAVAILABLE while the client backs off. */
 void grpc_link_submit(struct grpc_call *call);
+/** There is more to send for @call, or its end. */
+void grpc_link_resume(struct grpc_call *call);
 /** Takes @call off its connection, resetting its stream. */
 void grpc_link_detach(struct grpc_call *call);
 /** Cuts all connections of @c, whose calls are done. */
