@@ -1,4 +1,4 @@
-/* grpc.h - gRPC client over a Unix socket or TCP, plain or TLS (nghttp2): unary and streaming calls.
+/* grpc.h - gRPC client over a Unix socket or TCP, plain or TLS (nghttp2): unary and streaming.
  *
  * Messages are bytes; protobuf-c is the caller's. It connects when a call needs it, and again after
  * a break, with back-off: until then calls fail at once with GRPC_UNAVAILABLE and the reason.

@@ -380,7 +380,7 @@ static bool refuse(struct http_exchange *x, const struct http_request *rq)
     struct str type = http_header_find(rq, "content-type");
     int status = 0;
 
-    if (rq->version < 2)
+    if (rq->version != 2)
         status = 505;
     else if (!str_eqz(rq->method, "POST"))
         status = 405;

@@ -95,15 +95,16 @@ void http_respond(struct http_exchange *x, int status, const char *type, struct 
 void http_respond_source(struct http_exchange *x, int status, const char *type,
                          int64_t content_length, struct http_source src,
                          const struct http_header *extra, size_t n_extra);
-/** Fields to follow the body of the answer (copied, lower case names), which must come from a source
- *  of unknown length: to be called before the source says HTTP_READ_END, or while it does. HTTP/1.1
- *  leaves them out. */
+/** Fields to follow the body of the answer (copied; names in lower case), which must come from a
+ *  source of unknown length: to be called before the source says HTTP_READ_END, or while it does.
+ *  HTTP/1.1 leaves them out. */
 void http_set_trailers(struct http_exchange *x, const struct http_header *trailers, size_t n);
 /** Takes the request's body as it comes, until the exchange ends. What is there already, for a
  *  request that was handed over whole all of it and its end, is given from inside this call. The
  *  peer may be 1 MiB ahead of http_body_taken(). */
 void http_on_body(struct http_exchange *x, const struct http_body_handler *h);
-/** Lets the peer of a streaming request send @n more bytes: on_data gave them, and they are through. */
+/** Lets the peer of a streaming request send @n more bytes: so many that on_data gave are through
+ *  with. */
 void http_body_taken(struct http_exchange *x, size_t n);
 /** Says that a source which waited has bytes again. */
 void http_resume(struct http_exchange *x);
