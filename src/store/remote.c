@@ -1,6 +1,7 @@
 /* remote.c - see remote.h: the life of a store over etcd, and what is due when. */
 #include "store/remote.h"
-#include "base/log.h"
+#include <stdarg.h>
+#include <stdio.h>
 
 enum { OPEN_TIMEOUT_MS = 60000 };
 
@@ -12,6 +13,19 @@ uint64_t remote_now_ms(const struct remote *r)
 int64_t remote_position(const struct remote *r)
 {
     return r->st->revision;
+}
+
+void remote_tell(const struct remote *r, bool good, const char *fmt, ...)
+{
+    char text[600];
+    va_list args;
+
+    if (!r->tell)
+        return;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args); /* truncation is fine: it is for people */
+    va_end(args);
+    r->tell(r->tell_arg, good, text);
 }
 
 bool remote_healthy(const struct remote *r)
@@ -63,7 +77,7 @@ static void on_tick(struct timer *t)
     remote_commit_wake(r);
     remote_fresh_wake(r);
     if (r->watch_late && remote_now_ms(r) - r->watch_began_ms >= REMOTE_STUCK_MS) {
-        LOG_WARN("store", "etcd's watch is late position=%lld", (long long)remote_position(r));
+        remote_tell(r, false, "etcd's watch is late position=%lld", (long long)remote_position(r));
         remote_watch_restart(r);
     }
     if (!r->pinging && remote_now_ms(r) - r->answered_ms >= REMOTE_PING_MS)
@@ -108,6 +122,8 @@ static int take_opts(struct remote *r, const struct etcd_opts *o, struct err *er
                     : str_printf(&r->arena, "/%.*s", STR_ARG(prefix));
     r->tls = o->tls;
     r->compact_ms = o->compact_ms;
+    r->tell = o->tell;
+    r->tell_arg = o->arg;
     r->n_endpoints = o->n_endpoints;
     r->endpoints = arena_calloc(&r->arena, o->n_endpoints, sizeof(*r->endpoints));
     if (o->n_endpoints == 0)

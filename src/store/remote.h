@@ -58,6 +58,8 @@ struct remote {
     struct str prefix;  /* "/registry" */
     struct tls_context *tls;
     uint32_t compact_ms;
+    void (*tell)(void *arg, bool good, const char *text);
+    void *tell_arg;
     struct remote_endpoint *endpoints;
     size_t n_endpoints, at; /* at: the one in use */
     struct timer refresh;   /* replaces stale clients */
@@ -99,7 +101,9 @@ MUST_USE int remote_open(struct store *st, const struct etcd_opts *o,
                          const struct resource *const *resources, size_t n, struct err *err);
 /** Ends it, answers what waits with ERR_UNAVAILABLE, frees @st. */
 void remote_close(struct store *st);
-bool remote_healthy(const struct remote *r); /** Any thread. */
+/** Tells operators. */
+void remote_tell(const struct remote *r, bool good, const char *fmt, ...) PRINTF_LIKE(3, 4);
+bool remote_healthy(const struct remote *r);    /** Any thread. */
 uint64_t remote_now_ms(const struct remote *r); /** The loop's clock; never 0. */
 /** The revision up to which everything is published. */
 int64_t remote_position(const struct remote *r);
@@ -179,6 +183,7 @@ void remote_watch_stop(struct remote *r); /** Ends it for good. */
 /* remote_feed.c */
 /** Keeps @c, read at @since, from now on. */
 void remote_keep(struct remote *r, struct cache *c, int64_t since);
+/** No more of it. */
 void remote_unkeep(struct remote *r, struct cache *c);
 /** Applies @kv's change to index and pending events. */
 void remote_feed(struct remote *r, const Mvccpb__Event *ev);
@@ -193,7 +198,8 @@ void remote_commit(struct remote *r, struct store_txn *txn); /** Any thread. */
 struct object *remote_commit_take(struct remote *r, struct str key, int64_t revision);
 /** Answers what has been waiting for the position, or for too long. */
 void remote_commit_wake(struct remote *r);
-void remote_commit_leased(struct remote *r, const struct err *err); /** A lease came, or none. */
+/** A lease came, or none. */
+void remote_commit_leased(struct remote *r, const struct err *err);
 void remote_commit_end(struct remote *r); /** Answers all with ERR_UNAVAILABLE. */
 
 /* remote_txn.c */

@@ -1,6 +1,5 @@
 /* remote_call.c - etcd's endpoints and calls to them. One endpoint is used for everything, until a
  * call to it fails: then the next. A client connects, and again after a break, by itself. */
-#include "base/log.h"
 #include "store/remote.h"
 
 #define MESSAGE_MAX INT32_MAX /* etcd bounds what is written; what is read has our own limits */
@@ -42,7 +41,7 @@ void remote_endpoint_failed(struct remote *r, size_t at, bool stuck, struct str 
     if (r->ended)
         return;
     if (atomic_exchange(&r->healthy, false))
-        LOG_WARN("store", "etcd failed endpoint=%s error=\"%.*s\"", r->endpoints[at].target,
+        remote_tell(r, false, "etcd failed endpoint=%s error=\"%.*s\"", r->endpoints[at].target,
                  STR_ARG(why));
     if (stuck) {
         r->endpoints[at].stale = true;
@@ -59,7 +58,7 @@ void remote_answered(struct remote *r)
 {
     r->answered_ms = remote_now_ms(r);
     if (!atomic_exchange(&r->healthy, true))
-        LOG_INFO("store", "etcd answers endpoint=%s", r->endpoints[r->at].target);
+        remote_tell(r, true, "etcd answers endpoint=%s", r->endpoints[r->at].target);
 }
 
 static void on_message(void *arg, struct str message)

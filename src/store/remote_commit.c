@@ -1,7 +1,6 @@
-/* remote_commit.c - transactions over etcd. One is answered when the watch has come to its revision:
- * then whoever asks next finds what was written. Its object goes into the index as it is, if the
- * answer is there before the event, which it mostly is. */
-#include "base/log.h"
+/* remote_commit.c - transactions over etcd. One is answered when the watch has come to its
+ * revision: then whoever asks next finds what was written. Its object goes into the index as it is,
+ * if etcd's answer is there before the event. */
 #include "store/remote.h"
 
 struct commit {

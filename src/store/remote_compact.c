@@ -1,7 +1,6 @@
-/* remote_compact.c - history in etcd ends some time after it was made. As upstream, so that servers of
- * both kinds may share an etcd: the one that moves the key's version on, from what all of them saw
- * the last time, forgets what came before that time. */
-#include "base/log.h"
+/* remote_compact.c - history in etcd ends some time after it was made. As upstream, so that servers
+ * of both kinds may share an etcd: the one that moves the key's version on, from what all of them
+ * saw the last time, forgets what came before that time. */
 #include "store/remote.h"
 #include <stdio.h>
 
@@ -13,7 +12,7 @@ static void on_compacted(void *arg, const void *message, enum grpc_status status
     if (message)
         atomic_store_explicit(&r->st->compacted, r->compact_revision, memory_order_relaxed);
     else if (status != GRPC_OUT_OF_RANGE) /* someone has done it already */
-        LOG_WARN("store", "etcd not compacted error=\"%.*s\"", STR_ARG(text));
+        remote_tell(r, false, "etcd not compacted error=\"%.*s\"", STR_ARG(text));
 }
 
 static void forget(struct remote *r, int64_t revision)
@@ -34,7 +33,7 @@ static void on_elected(void *arg, const void *message, enum grpc_status status, 
 
     if (!answer) {
         r->compacting = false;
-        LOG_WARN("store", "etcd not compacted error=\"%.*s\"", STR_ARG(text));
+        remote_tell(r, false, "etcd not compacted error=\"%.*s\"", STR_ARG(text));
         return;
     }
     op = answer->n_responses > 0 ? answer->responses[0] : NULL;

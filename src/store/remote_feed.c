@@ -1,6 +1,5 @@
-/* remote_feed.c - what happened in etcd, into indexes and journals; the one place where the revision
- * of a store over etcd moves. */
-#include "base/log.h"
+/* remote_feed.c - what happened in etcd, into indexes and journals; the one place where the
+ * revision of a store over etcd moves. */
 #include "store/remote.h"
 
 /* ---- which cache ---- */
@@ -94,7 +93,7 @@ static void put_kv(struct remote *r, struct cache *c, struct str key, const Mvcc
     if (o && o->res == c->res) {
         object_publish(o, kv->mod_revision, kv->create_revision, kv->version);
     } else if (remote_object(r, c->res, kv, &o, &err) < 0) {
-        LOG_WARN("store", "not shown: %s", err.msg);
+        remote_tell(r, false, "not shown: %s", err.msg);
         take_out(r, c, key, kv->mod_revision);
         return;
     }

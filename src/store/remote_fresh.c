@@ -1,6 +1,6 @@
 /* remote_fresh.c - is the cache old? Etcd is asked for its revision, by a read that its quorum
- * confirms; when the watch has come to it, everything written before the question is there. Questions
- * that come while one is under way share the next. */
+ * confirms; when the watch has come to it, everything written before the question is there.
+ * Questions that come while one is under way share the next. */
 #include "store/remote.h"
 
 struct fresh_wait {

@@ -1,6 +1,5 @@
 /* remote_load.c - reads resources whole. The first page says the revision, all others are read at
  * it; if its history goes meanwhile, everything is read again. */
-#include "base/log.h"
 #include "store/remote.h"
 
 static void read_page(struct remote_load *l);
@@ -37,7 +36,7 @@ static void take(struct remote_load *l, const Mvccpb__KeyValue *kv)
         return;
     }
     if (remote_object(l->r, one->res, kv, &o, &err) < 0) {
-        LOG_WARN("store", "not shown: %s", err.msg);
+        remote_tell(l->r, false, "not shown: %s", err.msg);
         return;
     }
     (void)omap_put(&one->objects, o);

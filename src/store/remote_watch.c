@@ -1,7 +1,6 @@
 /* remote_watch.c - the one watch, over all keys of etcd. It begins behind the position; when it
- * breaks, another one begins there, so nothing is missed or seen twice. When etcd has forgotten what
+ * breaks, another one begins there: nothing is missed or seen twice. When etcd has forgotten what
  * comes behind the position, everything is read again, and the difference becomes events. */
-#include "base/log.h"
 #include "store/remote.h"
 
 struct watch { /* the argument of a call, which may outlive its being r->watch */
@@ -25,8 +24,8 @@ static void resync_done(struct remote_load *l, const struct err *err)
 
     r->resyncing = false;
     if (!err) {
-        LOG_WARN("store", "read again revision=%lld, whose changes etcd has forgotten since=%lld",
-                 (long long)l->revision, (long long)remote_position(r));
+        remote_tell(r, false, "etcd read again revision=%lld forgotten_since=%lld",
+                    (long long)l->revision, (long long)remote_position(r));
         remote_feed_load(r, l);
         remote_watch_restart(r);
     }
@@ -101,7 +100,7 @@ static void on_message(void *arg, struct str message)
         take(r, w);
         return;
     }
-    LOG_WARN("store", "etcd ended the watch compact_revision=%lld reason=\"%s\"",
+    remote_tell(r, false, "etcd ended the watch compact_revision=%lld reason=\"%s\"",
              (long long)w->compact_revision, w->cancel_reason);
     if (w->compact_revision > 0 && !r->resyncing)
         resync(r);

@@ -327,13 +327,16 @@ void store_commit(struct store *st, struct store_txn *txn)
         turn_post(st);
 }
 
-bool store_fresh(struct store *st, struct loop *loop, void (*fn)(void *arg, const struct err *err),
+bool store_has_peers(const struct store *st)
+{
+    return st->remote != NULL;
+}
+
+void store_fresh(struct store *st, struct loop *loop, void (*fn)(void *arg, const struct err *err),
                  void *arg)
 {
-    if (!st->remote)
-        return true;
+    assert(st->remote);
     remote_fresh(st->remote, loop, fn, arg);
-    return false;
 }
 
 bool store_has_ttl(const struct store *st)

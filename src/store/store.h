@@ -37,6 +37,10 @@ struct etcd_opts { /* an external etcd; copied, but for tls */
     const char *prefix;           /* of all keys; NULL: "/registry" */
     uint32_t compact_ms;          /* between compactions, by one of the API servers; 0: none */
     uint32_t open_timeout_ms;     /* how long store_open() waits for it; 0: 60000 */
+    /* What operators should know: it fails, it answers again (@good). In store_open(), and on the
+     * store's thread. May be NULL. */
+    void (*tell)(void *arg, bool good, const char *text);
+    void *arg;
 };
 struct store_opts {
     struct engine *engine; /* taken over: closed by store_close(), also when store_open() fails */
@@ -102,10 +106,12 @@ struct store_txn {
 /** Queues @txn. Any thread; never blocks; on_done runs exactly once, later, on txn->loop. */
 void store_commit(struct store *st, struct store_txn *txn);
 
+/** True if others may write to what is below this store: then what is read here may be old. */
+bool store_has_peers(const struct store *st);
 /** Sees to it that what is read from now on holds everything that anyone had written when this was
- *  called. True: it does already (the embedded store always). Else @fn(@arg) runs once on @loop when
- *  it does; @err NULL, or why that cannot be known (ERR_UNAVAILABLE, ERR_TIMEOUT). Any thread. */
-bool store_fresh(struct store *st, struct loop *loop, void (*fn)(void *arg, const struct err *err),
+ *  called: @fn(@arg) runs once on @loop when it does, @err NULL; or with why that cannot be known:
+ *  ERR_UNAVAILABLE, ERR_TIMEOUT. Only with peers. Any thread. */
+void store_fresh(struct store *st, struct loop *loop, void (*fn)(void *arg, const struct err *err),
                  void *arg);
 /** True if objects end by their ttl_sec: then nobody else need remove them. */
 bool store_has_ttl(const struct store *st);

@@ -1,4 +1,4 @@
-/* test_store_etcd.c - the store over a real etcd: all that every store must do, and what is its own.
+/* test_store_etcd.c - the store over a real etcd: what every store must do, and what is its own.
  * Skipped where etcd is not installed. */
 #include "conformance.h"
 #include "etcd_proc.h"
