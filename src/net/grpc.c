@@ -42,6 +42,7 @@ struct grpc_client *grpc_client_new(struct loop *l, const char *target, size_t m
     parse_target(c, str_from(c->target));
     c->authority = c->unix_socket ? "localhost" : c->target;
     c->message_max = message_max;
+    c->backoff_max_ms = GRPC_BACKOFF_MAX_MS;
     timer_init(&c->kick, l, on_kick);
     return c;
 }
@@ -56,6 +57,11 @@ struct grpc_client *grpc_client_new_tls(struct loop *l, const char *target,
     c->tls = tls;
     c->server_name = server_name ? xstrdup(server_name) : NULL;
     return c;
+}
+
+void grpc_client_set_backoff(struct grpc_client *c, uint32_t max_ms)
+{
+    c->backoff_max_ms = max_ms;
 }
 
 static void client_destroy(struct grpc_client *c)

@@ -30,6 +30,8 @@ struct grpc_client *grpc_client_free(struct grpc_client *c);
 struct grpc_client *grpc_client_new_tls(struct loop *l, const char *target,
                                         struct tls_context *tls, const char *server_name,
                                         size_t message_max);
+/** Waits at most @max_ms between attempts to connect, instead of 5 s. */
+void grpc_client_set_backoff(struct grpc_client *c, uint32_t max_ms);
 struct grpc_call;
 struct grpc_call_opts {
     const char *method;   /* "/runtime.v1.RuntimeService/Version" */

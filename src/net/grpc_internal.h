@@ -17,7 +17,7 @@ enum {
     GRPC_PREFIX_BYTES = 5,      /* a flag and the length, before each message */
     GRPC_TEXT_MAX = 8192,       /* bytes kept of grpc-message */
     GRPC_BACKOFF_MIN_MS = 100,  /* between attempts to connect; doubles */
-    GRPC_BACKOFF_MAX_MS = 5000,
+    GRPC_BACKOFF_MAX_MS = 5000, /* unless the client says otherwise */
     GRPC_STREAM_WINDOW = 4 << 20, /* what a peer may send before we take it */
     GRPC_LINK_WINDOW = 16 << 20,
 };
@@ -46,7 +46,7 @@ struct grpc_client {
     struct grpc_call *calls;
     VEC(struct grpc_call *) ready;
     struct timer kick; /* runs grpc_deliver() from the loop */
-    uint32_t backoff_ms;
+    uint32_t backoff_ms, backoff_max_ms;
     uint64_t retry_at_ms;
     struct err last; /* why the last attempt to connect failed */
     bool delivering, freed;

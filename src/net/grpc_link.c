@@ -65,7 +65,7 @@ void grpc_link_drop_all(struct grpc_client *c)
 
 static void back_off(struct grpc_client *c, const struct err *err)
 {
-    c->backoff_ms = MIN(MAX(c->backoff_ms * 2, GRPC_BACKOFF_MIN_MS), GRPC_BACKOFF_MAX_MS);
+    c->backoff_ms = MIN(MAX(c->backoff_ms * 2, GRPC_BACKOFF_MIN_MS), c->backoff_max_ms);
     c->retry_at_ms = loop_now_ms(c->loop) + c->backoff_ms;
     c->last = *err;
 }

@@ -31,7 +31,7 @@ enum {
     REMOTE_TICK_MS = 1000,
     REMOTE_PING_MS = 5000,      /* silence after which the etcd is asked for a sign of life */
     REMOTE_RETRY_MIN_MS = 100,  /* between attempts that nobody waits for; doubles */
-    REMOTE_RETRY_MAX_MS = 5000,
+    REMOTE_RETRY_MAX_MS = 1000,
     REMOTE_PAGE = 1000,         /* keys read at a time */
     REMOTE_OPS_MAX = 64,        /* of one transaction: two of etcd's each, which takes 128 */
 };
@@ -152,7 +152,7 @@ struct str remote_store_key(const struct remote *r, struct str key, struct arena
 struct remote_load_one {
     const struct resource *res;
     struct omap objects; /* what was read */
-    struct omap was;     /* objects that need not be decoded again, or empty; not owned */
+    struct omap was;     /* a snapshot: objects that need not be decoded again; or zeroed */
 };
 struct remote_load {
     struct remote *r;

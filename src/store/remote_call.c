@@ -18,9 +18,11 @@ struct grpc_client *remote_client(struct remote *r, size_t *ret_at)
     struct remote_endpoint *e = &r->endpoints[r->at];
 
     *ret_at = r->at;
-    if (!e->client)
-        e->client = e->tls ? grpc_client_new_tls(r->loop, e->target, r->tls, NULL, MESSAGE_MAX)
-                           : grpc_client_new(r->loop, e->target, MESSAGE_MAX);
+    if (e->client)
+        return e->client;
+    e->client = e->tls ? grpc_client_new_tls(r->loop, e->target, r->tls, NULL, MESSAGE_MAX)
+                       : grpc_client_new(r->loop, e->target, MESSAGE_MAX);
+    grpc_client_set_backoff(e->client, REMOTE_RETRY_MAX_MS);
     return e->client;
 }
 

@@ -18,8 +18,11 @@ static void drop(struct remote_load *l)
 void remote_load_deinit(struct remote_load *l)
 {
     timer_stop(&l->retry);
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = 0; i < l->n; i++) {
         omap_deinit(&l->of[i].objects);
+        if (l->of[i].was.ops)
+            omap_deinit(&l->of[i].was);
+    }
     buf_deinit(&l->from);
 }
 

@@ -45,7 +45,7 @@ static void resync(struct remote *r)
     l->of = xcalloc(MAX(l->n, 1), sizeof(*l->of));
     for (size_t i = 0; i < l->n; i++) {
         l->of[i].res = r->kept.v[i].cache->res;
-        l->of[i].was = r->kept.v[i].cache->objects;
+        l->of[i].was = omap_snapshot(&r->kept.v[i].cache->objects);
     }
     remote_load_start(l);
 }

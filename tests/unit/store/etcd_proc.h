@@ -1,7 +1,6 @@
 /* etcd_proc.h - a real etcd for tests: one member, on free ports and a folder of its own. */
 #pragma once
 #include "test.h"
-#include <fcntl.h>
 #include <ftw.h>
 #include <netinet/in.h>
 #include <signal.h>
@@ -11,6 +10,7 @@
 
 struct etcd_proc {
     char dir[40], client_url[64], peer_url[64];
+    bool tls;  /* with ca.pem, server.pem and server.key in dir; clients show certificates */
     pid_t pid; /* 0: not running */
 };
 
@@ -35,34 +35,41 @@ static inline uint16_t free_port(void)
 /* Starts it, anew over the same data after etcd_kill(). The store waits until it answers. */
 static inline void etcd_run(struct etcd_proc *e)
 {
-    char cluster[80], log[64];
+    char command[1024], tls[300] = "";
 
-    (void)snprintf(cluster, sizeof(cluster), "default=%s", e->peer_url);
-    (void)snprintf(log, sizeof(log), "%s/log", e->dir);
+    if (e->tls)
+        (void)snprintf(tls, sizeof(tls),
+                       "--client-cert-auth --trusted-ca-file=%s/ca.pem --cert-file=%s/server.pem "
+                       "--key-file=%s/server.key",
+                       e->dir, e->dir, e->dir);
+    (void)snprintf(command, sizeof(command),
+                   "exec etcd --data-dir %s/data --logger zap --listen-client-urls %s "
+                   "--advertise-client-urls %s --listen-peer-urls %s "
+                   "--initial-advertise-peer-urls %s --initial-cluster default=%s %s >>%s/log 2>&1",
+                   e->dir, e->client_url, e->client_url, e->peer_url, e->peer_url, e->peer_url, tls,
+                   e->dir);
     e->pid = fork();
     assert_true(e->pid >= 0);
     if (e->pid == 0) {
-        int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
-        char data[64];
-
-        (void)snprintf(data, sizeof(data), "%s/data", e->dir);
-        (void)dup2(fd, 1);
-        (void)dup2(fd, 2);
-        (void)execlp("etcd", "etcd", "--data-dir", data, "--listen-client-urls", e->client_url,
-                     "--advertise-client-urls", e->client_url, "--listen-peer-urls", e->peer_url,
-                     "--initial-advertise-peer-urls", e->peer_url, "--initial-cluster", cluster,
-                     "--logger", "zap", (char *)NULL);
+        (void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
         _exit(127);
     }
 }
 
-static inline void etcd_start(struct etcd_proc *e)
+static inline void etcd_prepare(struct etcd_proc *e, bool tls)
 {
     *e = (struct etcd_proc){.dir = "/tmp/skiff-etcd-XXXXXX"};
     (void)signal(SIGPIPE, SIG_IGN);
     assert_non_null(mkdtemp(e->dir));
-    (void)snprintf(e->client_url, sizeof(e->client_url), "http://127.0.0.1:%u", free_port());
+    e->tls = tls;
+    (void)snprintf(e->client_url, sizeof(e->client_url), "http%s://127.0.0.1:%u", tls ? "s" : "",
+                   free_port());
     (void)snprintf(e->peer_url, sizeof(e->peer_url), "http://127.0.0.1:%u", free_port());
+}
+
+static inline void etcd_start(struct etcd_proc *e)
+{
+    etcd_prepare(e, false);
     etcd_run(e);
 }
 
