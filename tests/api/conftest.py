@@ -39,13 +39,17 @@ def free_port():
 class Server:
     """`skiff server` on a folder of its own."""
 
-    def __init__(self, args=()):
+    def __init__(self, args=(), keys_of=None):
+        """@keys_of: another server, of the same cluster."""
         build = os.environ.get("SKIFF_BUILD", os.path.join(ROOT, "build-test"))
         self.binary = os.path.join(build, "src", "cmd", "skiff")
         self.dir = tempfile.mkdtemp(prefix="skiff-test-")
         self.port = free_port()
         self.args = list(args)
         self.process = None
+        if keys_of:
+            shutil.copytree(os.path.join(keys_of.dir, "data", "pki"),
+                            os.path.join(self.dir, "data", "pki"))
         self.start()
 
     def start(self):
