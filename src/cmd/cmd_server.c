@@ -256,10 +256,15 @@ static void server_deinit(struct server *s)
     arena_deinit(&s->arena);
 }
 
-static const char usage[] =
+static const char usage_server[] =
     "Usage: skiff server [flags]\n\n"
     "Runs a whole cluster in one process: API server, store, controllers, scheduler, and a node\n"
     "(kubelet, Service proxy, DNS). The administrator's kubeconfig is <data-dir>/admin.kubeconfig.";
+
+static const char usage_apiserver[] =
+    "Usage: skiff apiserver [flags]\n\n"
+    "Runs the API server alone: `skiff server` without its other parts. Several may run over one\n"
+    "etcd (--etcd-servers), each with a copy of <data-dir>/pki and of nothing else.";
 
 static int set_log_level(const char *level, struct err *err)
 {
@@ -284,14 +289,14 @@ static const struct server_config defaults = {
     .service_cidr = "10.96.0.0/16",
     .pod_cidr = "10.244.0.0/24",
     .cluster_domain = "cluster.local",
-    .disable = "",
     .log_level = "info",
     .etcd_prefix = "/registry",
     .etcd_compact_ms = 5 * 60 * 1000,
     .anonymous_auth = true,
 };
 
-int cmd_server(int argc, char **argv)
+/* @disable: what is not run unless the flags say so. */
+static int run_command(int argc, char **argv, const char *usage, const char *disable)
 {
     struct server s = {.config = defaults};
     struct server_config *c = &s.config;
@@ -336,8 +341,10 @@ int cmd_server(int argc, char **argv)
         {0}};
     /* clang-format on */
     struct err err = {0};
-    int words = 0;
-    int r = flags_parse(flags, argc, argv, &words, &err);
+    int words = 0, r;
+
+    c->disable = disable;
+    r = flags_parse(flags, argc, argv, &words, &err);
 
     if (r == FLAGS_HELP) {
         flags_help(flags, usage, stdout);
@@ -348,12 +355,23 @@ int cmd_server(int argc, char **argv)
     if (r == 0)
         r = set_log_level(c->log_level, &err);
     if (r < 0) {
-        fprintf(stderr, "skiff server: %s\n", err.msg);
+        fprintf(stderr, "skiff %s: %s\n", argv[0], err.msg);
         return 2;
     }
     r = server_run(&s, &err);
     if (r < 0)
-        fprintf(stderr, "skiff server: %s\n", err.msg);
+        fprintf(stderr, "skiff %s: %s\n", argv[0], err.msg);
     server_deinit(&s);
     return r < 0 ? 1 : 0;
+}
+
+int cmd_server(int argc, char **argv)
+{
+    return run_command(argc, argv, usage_server, "");
+}
+
+int cmd_apiserver(int argc, char **argv)
+{
+    return run_command(argc, argv, usage_apiserver,
+                       "kubelet,proxy,dns,scheduler,controller-manager");
 }

@@ -16,7 +16,6 @@ from kubernetes import client as k8s
 
 pytestmark = pytest.mark.skipif(not shutil.which("etcd") or not shutil.which("etcdctl"),
                                 reason="etcd-server and etcd-client are not installed")
-PARTS_OFF = "--disable=kubelet,proxy,dns,scheduler,controller-manager"
 
 
 class Etcd:
@@ -67,7 +66,7 @@ def first(etcd):
 
 @pytest.fixture(scope="module")
 def second(etcd, first):
-    s = Server(["--etcd-servers=" + etcd.url, PARTS_OFF], keys_of=first)
+    s = Server(["--etcd-servers=" + etcd.url], keys_of=first, command="apiserver")
     yield s
     s.stop()
 
