@@ -1,5 +1,6 @@
 /* commit.c - from a valid state to the store and back. The request's transaction has the object's
  * own write first, then what hooks added, all or none. */
+#include "apiserver/event_ttl.h"
 #include "apiserver/write.h"
 #include "schema/typed.h"
 
@@ -102,6 +103,8 @@ enum stage_result commit_put(struct request *rq, stage_fn then)
         object_unref(own.object);
         return status_fail_plain(rq, 500, "etcdserver: request is too large");
     }
+    if (own.res == &res_core_events)
+        own.ttl_sec = EVENT_TTL_SEC;
     rq->result = object_ref(own.object);
     return start(rq, own, then);
 }

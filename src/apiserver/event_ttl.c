@@ -7,7 +7,6 @@
 #include "apiserver/system_write.h"
 
 enum {
-    TTL_SEC = 60 * 60,
     SWEEP_MS = 60 * 1000,
     MORE_MS = 100,    /* until the next batch while there is more to remove */
     BATCH_MAX = 500,  /* removals of one transaction */
@@ -76,7 +75,7 @@ static void sweep(struct timer *t)
     struct event_ttl *e = container_of(t, struct event_ttl, timer);
     struct snapshot *s = cache_snapshot(store_cache(e->as->store, &res_core_events));
     struct system_write *w = system_write_new(e->as);
-    int64_t before = loop_wall_ns(e->as->loop) / 1000000000 - TTL_SEC;
+    int64_t before = loop_wall_ns(e->as->loop) / 1000000000 - EVENT_TTL_SEC;
     struct omap_iter it;
     struct object *o;
 
@@ -97,9 +96,12 @@ static void sweep(struct timer *t)
 
 int event_ttl_start(struct apiserver *as, struct err *err)
 {
-    struct event_ttl *e = xnew(struct event_ttl);
+    struct event_ttl *e;
 
     (void)err;
+    if (store_has_ttl(as->store))
+        return 0; /* it does this by itself: see commit_put() */
+    e = xnew(struct event_ttl);
     e->as = as;
     e->batch = BATCH_MAX;
     as->event_ttl = e;

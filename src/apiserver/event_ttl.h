@@ -3,6 +3,7 @@
 #pragma once
 #include "apiserver/apiserver_internal.h"
 
+enum { EVENT_TTL_SEC = 60 * 60 };
 /** When the Event whose stored JSON is @json was last seen or counted: seconds since 1970, 0 if it
  * does not say. */
 int64_t event_last_sec(struct str json);

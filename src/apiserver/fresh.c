@@ -1,4 +1,5 @@
-/* fresh.c - waiting for a revision that is not there yet. */
+/* fresh.c - waiting for what is not there yet: a revision, or the newest one where other servers
+ * write, too. */
 #include "apiserver/fresh.h"
 
 enum { POLL_MS = 20 };
@@ -60,4 +61,57 @@ enum stage_result fresh_wait(struct request *rq, int64_t revision, stage_fn agai
     rq->state = f;
     rq->on_cancel = on_cancel;
     return STAGE_WAIT;
+}
+
+/* ---- the newest ---- */
+
+struct newest {
+    struct request *rq;
+    struct err err;
+};
+
+/* Whether @rq wants to see the newest state: all that writes or decides by it, and what reads
+ * without saying which version would do. */
+static bool wants_newest(const struct request *rq)
+{
+    if (!rq->is_resource || !rq->res)
+        return false;
+    if (rq->verb != VERB_GET && rq->verb != VERB_LIST && rq->verb != VERB_WATCH)
+        return true;
+    return rq->list.revision < 0 && rq->list.continue_token.len == 0;
+}
+
+static enum stage_result is_new(struct request *rq)
+{
+    (void)rq;
+    return STAGE_NEXT;
+}
+
+static enum stage_result is_unknown(struct request *rq)
+{
+    struct newest *n = rq->state;
+
+    return request_fail(rq, &n->err);
+}
+
+static void on_newest(void *arg, const struct err *err)
+{
+    struct newest *n = arg;
+
+    if (err)
+        n->err = *err;
+    request_resume(n->rq, err ? is_unknown : is_new);
+}
+
+enum stage_result stage_fresh(struct request *rq)
+{
+    struct newest *n;
+
+    if (!store_has_peers(rq->as->store) || !wants_newest(rq))
+        return STAGE_NEXT;
+    n = arena_new(rq->arena, struct newest);
+    n->rq = rq;
+    rq->state = n;
+    store_fresh(rq->as->store, rq->loop, on_newest, n);
+    return STAGE_WAIT; /* not for long: the store's answer has a time limit */
 }

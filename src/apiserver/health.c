@@ -24,17 +24,17 @@ static bool not_stopping(struct apiserver *as)
     return !atomic_load(&as->stopping);
 }
 
-/* The store answers from memory; a disk that fails shows in its transactions, not here. */
-static bool store_open_check(struct apiserver *as)
+/* A store of our own answers from memory; a disk that fails shows in its transactions, not here. */
+static bool store_answers(struct apiserver *as)
 {
-    return store_revision(as->store) >= 0;
+    return store_healthy(as->store);
 }
 
 static const struct check checks[] = {
     {"ping", IN_ALL, always},
     {"log", IN_ALL, always},
-    {"etcd", IN_ALL, store_open_check},
-    {"etcd-readiness", IN_READYZ, store_open_check},
+    {"etcd", IN_ALL, store_answers},
+    {"etcd-readiness", IN_READYZ, store_answers},
     {"informer-sync", IN_READYZ, always}, /* caches are filled before the server listens */
     {"poststarthook/start-system-namespaces-controller", IN_ALL, booted},
     {"poststarthook/rbac/bootstrap-roles", IN_ALL, booted},

@@ -8,9 +8,9 @@
 
 static const stage_fn http_stages[] = {
     stage_route,     stage_authenticate, stage_inflight, stage_authorize,
-    stage_negotiate, stage_options,      stage_dispatch, NULL,
+    stage_negotiate, stage_options,      stage_fresh,    stage_dispatch, NULL,
 };
-static const stage_fn inproc_stages[] = {stage_authorize, stage_dispatch, NULL};
+static const stage_fn inproc_stages[] = {stage_authorize, stage_fresh, stage_dispatch, NULL};
 
 static struct live *live_of(const struct request *rq)
 {

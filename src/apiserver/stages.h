@@ -4,10 +4,11 @@
  * A stage_fn returns STAGE_NEXT, STAGE_DONE or STAGE_WAIT (see request.h). The order of an
  * HTTP request is the table in pipeline.c:
  *
- *     route, authenticate, inflight, authorize, negotiate, options, dispatch
+ *     route, authenticate, inflight, authorize, negotiate, options, fresh, dispatch
  *
- * and of a call in the process: authorize, dispatch. A stage that waits calls request_resume(rq,
- * fn) later: fn takes the place of the stage that waited, so its STAGE_NEXT goes on behind that.
+ * and of a call in the process: authorize, fresh, dispatch. A stage that waits calls
+ * request_resume(rq, fn) later: fn takes the place of the stage that waited, so its STAGE_NEXT goes
+ * on behind that.
  *
  * While a stage waits it may set rq->on_cancel, called once on the request's loop when the peer
  * went away, the time ran out, or the server stops; the stage still has to resume (soon), and the
@@ -65,6 +66,11 @@ enum stage_result options_take_delete_body(struct request *rq);
 struct meta_delete_options;
 /** As above from a struct already decoded; NULL gives nothing. */
 enum stage_result options_take_delete(struct request *rq, const struct meta_delete_options *o);
+
+/* fresh.c */
+/** Waits, where other servers write to the same store, until this one knows what they have written,
+ *  unless the request takes older state. 503, 504. */
+enum stage_result stage_fresh(struct request *rq);
 
 struct meta_status;
 /* status.c: beside what request.h declares */

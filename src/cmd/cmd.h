@@ -9,8 +9,8 @@ struct command {
     /* @argv[0] is the subcommand's name. Returns the exit status. */
     int (*run)(int argc, char **argv);
 };
-/* Each in its own file. */
 int cmd_server(int argc, char **argv);  /** All components in one process. */
+int cmd_apiserver(int argc, char **argv); /** The API server alone. */
 int cmd_check(int argc, char **argv);   /** What this machine lacks, and what to do about it. */
 int cmd_version(int argc, char **argv); /** Prints version and build. */
 int cmd_kubectl(int argc, char **argv); /** The command-line client. */

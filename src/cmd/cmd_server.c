@@ -23,7 +23,7 @@ struct server {
     struct loop *loop;
     struct store *store;
     struct jwt_key *token_key;
-    struct tls_context *tls, *kubelet_tls;
+    struct tls_context *tls, *kubelet_tls, *etcd_tls;
     struct apiserver *apiserver;
     struct http_server *http;
     struct control *control;
@@ -112,20 +112,6 @@ static int load_keys(struct server *s, struct err *err)
                      (long long)c->secure_port),
         s->pki.ca_cert, s->pki.admin_cert, s->pki.admin_key);
     return file_write(path, buf_view(&text), 0600, err);
-}
-
-static int open_store(struct server *s, struct err *err)
-{
-    const char *dir = arena_printf(&s->arena, "%s/store", s->config.data_dir);
-    struct store_opts opts = {0};
-    int r = folder_make(dir, 0700, err);
-
-    if (r < 0)
-        return r;
-    r = engine_lmdb_open(dir, &opts.engine, err);
-    if (r < 0)
-        return r;
-    return store_open(&opts, api_resources, api_n_resources, &s->store, err);
 }
 
 static int open_api(struct server *s, struct err *err)
@@ -237,7 +223,7 @@ static int server_run(struct server *s, struct err *err)
         return r;
     s->loop = loop_new("api");
     s->began_ns = loop_wall_ns(s->loop);
-    r = open_store(s, err);
+    r = server_open_store(&s->config, &s->arena, &s->etcd_tls, &s->store, err);
     if (r < 0)
         return r;
     r = open_api(s, err);
@@ -265,14 +251,20 @@ static void server_deinit(struct server *s)
     }
     s->tls = tls_context_free(s->tls);
     s->kubelet_tls = tls_context_free(s->kubelet_tls);
+    s->etcd_tls = tls_context_free(s->etcd_tls);
     s->token_key = jwt_key_free(s->token_key);
     arena_deinit(&s->arena);
 }
 
-static const char usage[] =
+static const char usage_server[] =
     "Usage: skiff server [flags]\n\n"
     "Runs a whole cluster in one process: API server, store, controllers, scheduler, and a node\n"
     "(kubelet, Service proxy, DNS). The administrator's kubeconfig is <data-dir>/admin.kubeconfig.";
+
+static const char usage_apiserver[] =
+    "Usage: skiff apiserver [flags]\n\n"
+    "Runs the API server alone: `skiff server` without its other parts. Several may run over one\n"
+    "etcd (--etcd-servers), each with a copy of <data-dir>/pki and of nothing else.";
 
 static int set_log_level(const char *level, struct err *err)
 {
@@ -288,19 +280,25 @@ static int set_log_level(const char *level, struct err *err)
                    level);
 }
 
-int cmd_server(int argc, char **argv)
+static const struct server_config defaults = {
+    .data_dir = "/var/lib/skiff",
+    .run_dir = "/run/skiff",
+    .bind_address = "0.0.0.0",
+    .secure_port = 6443,
+    .kubelet_port = 10250,
+    .service_cidr = "10.96.0.0/16",
+    .pod_cidr = "10.244.0.0/24",
+    .cluster_domain = "cluster.local",
+    .log_level = "info",
+    .etcd_prefix = "/registry",
+    .etcd_compact_ms = 5 * 60 * 1000,
+    .anonymous_auth = true,
+};
+
+/* @disable: what is not run unless the flags say so. */
+static int run_command(int argc, char **argv, const char *usage, const char *disable)
 {
-    struct server s = {.config = {.data_dir = "/var/lib/skiff",
-                                  .run_dir = "/run/skiff",
-                                  .bind_address = "0.0.0.0",
-                                  .secure_port = 6443,
-                                  .kubelet_port = 10250,
-                                  .service_cidr = "10.96.0.0/16",
-                                  .pod_cidr = "10.244.0.0/24",
-                                  .cluster_domain = "cluster.local",
-                                  .disable = "",
-                                  .log_level = "info",
-                                  .anonymous_auth = true}};
+    struct server s = {.config = defaults};
     struct server_config *c = &s.config;
     /* clang-format off */
     const struct flag flags[] = {
@@ -329,14 +327,24 @@ int cmd_server(int argc, char **argv)
          "static tokens: token,user,uid,\"group1,group2\""},
         {"anonymous-auth", FLAG_BOOL, &c->anonymous_auth, NULL,
          "let requests without credentials be system:anonymous"},
+        {"etcd-servers", FLAG_STRING, &c->etcd_servers, "URLS",
+         "an etcd cluster to keep the state in; a store of its own if unset"},
+        {"etcd-prefix", FLAG_STRING, &c->etcd_prefix, "KEY", "what all keys in etcd begin with"},
+        {"etcd-cafile", FLAG_STRING, &c->etcd_ca, "FILE", "CA of etcd's certificates"},
+        {"etcd-certfile", FLAG_STRING, &c->etcd_cert, "FILE", "certificate to show to etcd"},
+        {"etcd-keyfile", FLAG_STRING, &c->etcd_key, "FILE", "key of that certificate"},
+        {"etcd-compaction-interval", FLAG_DURATION, &c->etcd_compact_ms, "TIME",
+         "between compactions of etcd, 0: none"},
         {"resolv-conf", FLAG_STRING, &c->resolv_conf, "FILE",
          "names of the world outside; /etc/resolv.conf if unset"},
         {"log-level", FLAG_STRING, &c->log_level, "LEVEL", "debug, info, warn or error"},
         {0}};
     /* clang-format on */
     struct err err = {0};
-    int words = 0;
-    int r = flags_parse(flags, argc, argv, &words, &err);
+    int words = 0, r;
+
+    c->disable = disable;
+    r = flags_parse(flags, argc, argv, &words, &err);
 
     if (r == FLAGS_HELP) {
         flags_help(flags, usage, stdout);
@@ -347,12 +355,23 @@ int cmd_server(int argc, char **argv)
     if (r == 0)
         r = set_log_level(c->log_level, &err);
     if (r < 0) {
-        fprintf(stderr, "skiff server: %s\n", err.msg);
+        fprintf(stderr, "skiff %s: %s\n", argv[0], err.msg);
         return 2;
     }
     r = server_run(&s, &err);
     if (r < 0)
-        fprintf(stderr, "skiff server: %s\n", err.msg);
+        fprintf(stderr, "skiff %s: %s\n", argv[0], err.msg);
     server_deinit(&s);
     return r < 0 ? 1 : 0;
+}
+
+int cmd_server(int argc, char **argv)
+{
+    return run_command(argc, argv, usage_server, "");
+}
+
+int cmd_apiserver(int argc, char **argv)
+{
+    return run_command(argc, argv, usage_apiserver,
+                       "kubelet,proxy,dns,scheduler,controller-manager");
 }

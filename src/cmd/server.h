@@ -14,9 +14,19 @@ struct server_config { /* flags of `skiff server`, resolved */
     const char *disable; /* "kubelet,proxy,dns" */
     const char *runtime_endpoint, *token_file, *log_level, *resolv_conf;
     bool anonymous_auth;
+    const char *etcd_servers, *etcd_prefix; /* NULL: the store is our own */
+    const char *etcd_ca, *etcd_cert, *etcd_key;
+    int64_t etcd_compact_ms;
 };
 /** True unless @part is named in @c->disable. */
 bool server_enabled(const struct server_config *c, const char *part);
+
+struct tls_context;
+/** Opens the store that the flags name: embedded, in the data folder, or an etcd. @ret_tls: NULL,
+ *  or what the store borrows, to be freed after it; also set on failure. */
+MUST_USE int server_open_store(const struct server_config *c, struct arena *a,
+                               struct tls_context **ret_tls, struct store **ret_st,
+                               struct err *err);
 
 struct node; /* containerd, kubelet, proxy and DNS on a loop and thread of their own */
 /** Starts the node's parts against @as. ERR_* with what is missing; nothing runs then. */

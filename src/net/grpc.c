@@ -42,8 +42,26 @@ struct grpc_client *grpc_client_new(struct loop *l, const char *target, size_t m
     parse_target(c, str_from(c->target));
     c->authority = c->unix_socket ? "localhost" : c->target;
     c->message_max = message_max;
+    c->backoff_max_ms = GRPC_BACKOFF_MAX_MS;
     timer_init(&c->kick, l, on_kick);
     return c;
+}
+
+struct grpc_client *grpc_client_new_tls(struct loop *l, const char *target,
+                                        struct tls_context *tls, const char *server_name,
+                                        size_t message_max)
+{
+    struct grpc_client *c = grpc_client_new(l, target, message_max);
+
+    assert(tls && !c->unix_socket);
+    c->tls = tls;
+    c->server_name = server_name ? xstrdup(server_name) : NULL;
+    return c;
+}
+
+void grpc_client_set_backoff(struct grpc_client *c, uint32_t max_ms)
+{
+    c->backoff_max_ms = max_ms;
 }
 
 static void client_destroy(struct grpc_client *c)
@@ -51,6 +69,7 @@ static void client_destroy(struct grpc_client *c)
     timer_stop(&c->kick);
     conn_env_unref(c->env);
     vec_deinit(&c->ready);
+    free(c->server_name);
     free(c->host);
     free(c->target);
     free(c);
@@ -347,13 +366,22 @@ static void on_deadline(struct timer *t)
     grpc_deliver(call->client);
 }
 
+static void queue_message(struct grpc_call *call, struct str m)
+{
+    uint8_t prefix[GRPC_PREFIX_BYTES] = {0};
+
+    assert(m.len <= UINT32_MAX);
+    for (int i = 0; i < 4; i++)
+        prefix[1 + i] = (uint8_t)(m.len >> (24 - 8 * i));
+    buf_append(&call->out, prefix, sizeof(prefix));
+    buf_str(&call->out, m);
+}
+
 struct grpc_call *grpc_call_start(struct grpc_client *c, const struct grpc_call_opts *opts)
 {
     struct grpc_call *call = xnew(struct grpc_call);
-    uint8_t prefix[GRPC_PREFIX_BYTES] = {0};
-    size_t n = opts->request.len;
 
-    assert(!c->freed && n <= UINT32_MAX);
+    assert(!c->freed);
     call->client = c;
     call->path = arena_strdup(&call->arena, opts->method);
     call->metadata = arena_calloc(&call->arena, opts->n_metadata, sizeof(*call->metadata));
@@ -362,10 +390,9 @@ struct grpc_call *grpc_call_start(struct grpc_client *c, const struct grpc_call_
         call->metadata[i].name = str_dup(&call->arena, opts->metadata[i].name);
         call->metadata[i].value = str_dup(&call->arena, opts->metadata[i].value);
     }
-    for (int i = 0; i < 4; i++)
-        prefix[1 + i] = (uint8_t)(n >> (24 - 8 * i));
-    buf_append(&call->out, prefix, sizeof(prefix));
-    buf_str(&call->out, opts->request);
+    if (!opts->client_streams || opts->request.p)
+        queue_message(call, opts->request);
+    call->half_closed = !opts->client_streams;
     call->on_message = opts->on_message;
     call->on_done = opts->on_done;
     call->arg = opts->arg;
@@ -390,4 +417,21 @@ void grpc_call_cancel(struct grpc_call *call)
         call->ended = false; /* its end was not told yet: this one counts */
     buf_reset(&call->in);
     grpc_call_end(call, GRPC_CANCELLED, "canceled");
+}
+
+void grpc_call_send(struct grpc_call *call, struct str message)
+{
+    if (call->ended)
+        return;
+    assert(!call->half_closed);
+    queue_message(call, message);
+    grpc_link_resume(call);
+}
+
+void grpc_call_half_close(struct grpc_call *call)
+{
+    if (call->ended || call->half_closed)
+        return;
+    call->half_closed = true;
+    grpc_link_resume(call);
 }

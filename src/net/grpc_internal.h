@@ -17,7 +17,7 @@ enum {
     GRPC_PREFIX_BYTES = 5,      /* a flag and the length, before each message */
     GRPC_TEXT_MAX = 8192,       /* bytes kept of grpc-message */
     GRPC_BACKOFF_MIN_MS = 100,  /* between attempts to connect; doubles */
-    GRPC_BACKOFF_MAX_MS = 5000,
+    GRPC_BACKOFF_MAX_MS = 5000, /* unless the client says otherwise */
     GRPC_STREAM_WINDOW = 4 << 20, /* what a peer may send before we take it */
     GRPC_LINK_WINDOW = 16 << 20,
 };
@@ -38,13 +38,15 @@ struct grpc_client {
     const char *authority;
     uint16_t port;
     bool unix_socket;
+    struct tls_context *tls; /* borrowed; NULL: plain */
+    char *server_name;       /* of its certificate; NULL: host */
     size_t message_max;
     struct grpc_link *link;  /* the one for new calls, or NULL */
     struct grpc_link *links; /* all, also those that only finish their calls */
     struct grpc_call *calls;
     VEC(struct grpc_call *) ready;
     struct timer kick; /* runs grpc_deliver() from the loop */
-    uint32_t backoff_ms;
+    uint32_t backoff_ms, backoff_max_ms;
     uint64_t retry_at_ms;
     struct err last; /* why the last attempt to connect failed */
     bool delivering, freed;
@@ -59,8 +61,10 @@ struct grpc_call {
     const char *path;
     struct http_header *metadata;
     size_t n_metadata;
-    struct buf out; /* prefix and request */
+    struct buf out; /* prefixes and messages */
     size_t out_at;
+    bool half_closed; /* out is all there will be */
+    bool waiting;     /* nghttp2 has sent all of out */
     void (*on_message)(void *arg, struct str message);
     void (*on_done)(void *arg, enum grpc_status status, struct str text);
     void *arg;
@@ -96,6 +100,8 @@ void grpc_call_header(struct grpc_call *call, struct str name, struct str value)
 /** Sends @call over the client's connection, connecting first if need be; ends it with
  *  GRPC_UNAVAILABLE while the client backs off. */
 void grpc_link_submit(struct grpc_call *call);
+/** There is more to send for @call, or its end. */
+void grpc_link_resume(struct grpc_call *call);
 /** Takes @call off its connection, resetting its stream. */
 void grpc_link_detach(struct grpc_call *call);
 /** Cuts all connections of @c, whose calls are done. */

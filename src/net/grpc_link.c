@@ -65,7 +65,7 @@ void grpc_link_drop_all(struct grpc_client *c)
 
 static void back_off(struct grpc_client *c, const struct err *err)
 {
-    c->backoff_ms = MIN(MAX(c->backoff_ms * 2, GRPC_BACKOFF_MIN_MS), GRPC_BACKOFF_MAX_MS);
+    c->backoff_ms = MIN(MAX(c->backoff_ms * 2, GRPC_BACKOFF_MIN_MS), c->backoff_max_ms);
     c->retry_at_ms = loop_now_ms(c->loop) + c->backoff_ms;
     c->last = *err;
 }
@@ -120,6 +120,18 @@ static void on_conn_writable(void *arg)
 
     if (link->client)
         link_send(link);
+}
+
+static void on_conn_open(void *arg)
+{
+    struct grpc_link *link = arg;
+
+    if (link->client && link->client->tls && !str_eqz(conn_alpn(link->conn), "h2")) {
+        (void)snprintf(link->why, sizeof(link->why), "the server does not offer HTTP/2");
+        conn_close(link->conn);
+        return;
+    }
+    on_conn_writable(link);
 }
 
 /* nghttp2's side. User data of a stream is its call, until the call is detached. */
@@ -240,10 +252,19 @@ static ssize_t read_request(nghttp2_session *s, int32_t stream_id, uint8_t *to, 
     if (!call)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* detached: the stream is reset */
     n = MIN(cap, call->out.len - call->out_at);
-    memcpy(to, call->out.p + call->out_at, n);
+    if (n == 0 && !call->half_closed) {
+        call->waiting = true;
+        return NGHTTP2_ERR_DEFERRED;
+    }
+    if (n > 0)
+        memcpy(to, call->out.p + call->out_at, n);
     call->out_at += n;
-    if (call->out_at == call->out.len)
+    if (call->out_at == call->out.len && call->half_closed)
         *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (call->http_status != 0 && !call->half_closed) {
+        buf_consume(&call->out, call->out_at); /* it will not be tried again */
+        call->out_at = 0;
+    }
     return (ssize_t)n;
 }
 
@@ -276,9 +297,10 @@ static struct grpc_link *link_open(struct grpc_client *c)
 {
     struct grpc_link *link = xnew(struct grpc_link);
     struct conn_connect_opts opts = {.host = c->host, .port = c->port,
-                                     .unix_socket = c->unix_socket, .alpn = "h2"};
+                                     .unix_socket = c->unix_socket, .tls = c->tls,
+                                     .server_name = c->server_name, .alpn = "h2"};
     struct conn_handler h = {
-        .on_open = on_conn_writable, .on_data = on_conn_data, .on_writable = on_conn_writable,
+        .on_open = on_conn_open, .on_data = on_conn_data, .on_writable = on_conn_writable,
         .on_closed = on_conn_closed, .arg = link};
 
     link->client = c;
@@ -318,7 +340,7 @@ static int submit(struct grpc_link *link, struct grpc_call *call)
     int r;
 
     nv[n++] = header(":method", STR("POST"));
-    nv[n++] = header(":scheme", STR("http"));
+    nv[n++] = header(":scheme", c->tls ? STR("https") : STR("http"));
     nv[n++] = header(":path", str_from(call->path));
     nv[n++] = header(":authority", str_from(c->authority));
     nv[n++] = header("te", STR("trailers"));
@@ -331,6 +353,7 @@ static int submit(struct grpc_link *link, struct grpc_call *call)
     for (size_t i = 0; i < call->n_metadata; i++)
         nv[n++] = header(call->metadata[i].name.p, call->metadata[i].value);
     call->out_at = 0;
+    call->waiting = false;
     r = nghttp2_submit_request(link->session, NULL, nv, n, &body, call);
     if (r < 0)
         return r;
@@ -365,6 +388,16 @@ void grpc_link_submit(struct grpc_call *call)
         conn_wake(call->link->conn); /* sends in this iteration, also from nghttp2's callbacks */
 }
 
+void grpc_link_resume(struct grpc_call *call)
+{
+    if (!call->link || !call->waiting)
+        return; /* it is looked at when its turn comes */
+    call->waiting = false;
+    /* Fails only if the stream is gone already: then its end follows. */
+    (void)nghttp2_session_resume_data(call->link->session, call->stream_id);
+    conn_wake(call->link->conn);
+}
+
 void grpc_link_detach(struct grpc_call *call)
 {
     struct grpc_link *link = call->link;
@@ -374,9 +407,9 @@ void grpc_link_detach(struct grpc_call *call)
     call->link = NULL;
     /* Fails only if the stream is gone already. */
     (void)nghttp2_session_set_stream_user_data(link->session, call->stream_id, NULL);
-    if (call->answered && call->out_at == call->out.len)
+    if (call->answered && call->half_closed && call->out_at == call->out.len)
         return; /* both sides have ended it */
     if (nghttp2_submit_rst_stream(link->session, NGHTTP2_FLAG_NONE, call->stream_id,
-                                  NGHTTP2_CANCEL) == 0)
+                                  call->answered ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL) == 0)
         conn_wake(link->conn);
 }

@@ -1,8 +1,9 @@
 /* http.h - HTTP server: HTTP/1.1 (http_parser) and HTTP/2 (nghttp2) over TLS or plain sockets.
  *
  * One exchange = one request and its response, whichever protocol carries it. A request is handed
- * over when its head and whole body (bounded) are there. A response body is PULLED from a source as
- * the connection can take it, so a list of any size or a watch needs no buffer of its own.
+ * over when its head and whole body (bounded) are there; or over HTTP/2, if the handler wants it
+ * so, at its head, and the body's pieces follow. A response body is PULLED from a source as the
+ * connection can take it, so a list of any size or a watch needs no buffer of its own.
  *
  * Limits, all on by default: head 1 MiB, body as given (413 beyond), 100 streams a connection,
  * idle, header and handshake timeouts, and a peer that takes no bytes for a minute is cut.
@@ -57,6 +58,15 @@ struct http_handler {
     /* A complete request. Answer now or later, exactly once, with an http_respond*(). */
     void (*on_request)(void *arg, struct http_exchange *x, const struct http_request *rq);
     void *arg;
+    /* Asked with the head of a request over HTTP/2. True: it goes to on_request at once, without
+     * its body, whose pieces http_on_body() takes; such a request may stay open for as long as it
+     * likes. May be NULL: never. */
+    bool (*wants_stream)(void *arg, const struct http_request *rq);
+};
+struct http_body_handler {
+    void (*on_data)(void *arg, struct str piece); /* borrowed */
+    void (*on_end)(void *arg); /* the peer has sent all of it; not if it went away */
+    void *arg;
 };
 struct http_server_opts {
     const char *address;      /* "0.0.0.0", "::", or a socket path if unix_socket */
@@ -85,6 +95,17 @@ void http_respond(struct http_exchange *x, int status, const char *type, struct 
 void http_respond_source(struct http_exchange *x, int status, const char *type,
                          int64_t content_length, struct http_source src,
                          const struct http_header *extra, size_t n_extra);
+/** Fields to follow the body of the answer (copied; names in lower case), which must come from a
+ *  source of unknown length: to be called before the source says HTTP_READ_END, or while it does.
+ *  HTTP/1.1 leaves them out. */
+void http_set_trailers(struct http_exchange *x, const struct http_header *trailers, size_t n);
+/** Takes the request's body as it comes, until the exchange ends. What is there already, for a
+ *  request that was handed over whole all of it and its end, is given from inside this call. The
+ *  peer may be 1 MiB ahead of http_body_taken(). */
+void http_on_body(struct http_exchange *x, const struct http_body_handler *h);
+/** Lets the peer of a streaming request send @n more bytes: so many that on_data gave are through
+ *  with. */
+void http_body_taken(struct http_exchange *x, size_t n);
 /** Says that a source which waited has bytes again. */
 void http_resume(struct http_exchange *x);
 /** Asks to be told when the peer goes away before the answer is complete. NULL @fn: no more. It is

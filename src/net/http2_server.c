@@ -29,6 +29,7 @@ struct h2_stream {
     int64_t left; /* of the answer's body; -1: unknown */
     bool head_too_large;
     bool reading; /* the request is not whole yet, and not refused */
+    bool counted; /* in n_unended */
     bool waiting; /* for http_resume() */
     bool ended;   /* the peer has sent all */
     bool sent;    /* we have */
@@ -39,7 +40,7 @@ struct h2 {
     nghttp2_session *session;
     struct h2_stream *streams; /* open ones */
     unsigned n_streams;
-    unsigned n_unended;   /* of them: the peer has not sent all */
+    unsigned n_unended;   /* of them: the peer has not sent all, and should get on */
     size_t body_bytes;    /* of all requests */
     size_t turn_bytes;    /* that may still be sent in this turn */
     char *gap;            /* between read_body() and send_body() */
@@ -81,7 +82,7 @@ static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame
     s->id = frame->hd.stream_id;
     http_exchange_init(&s->x, h->hc, &exchange_ops);
     s->x.rq.version = 2;
-    s->reading = true;
+    s->reading = s->counted = true;
     s->next = h->streams;
     if (h->streams)
         h->streams->prev = s;
@@ -135,9 +136,16 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     return 0;
 }
 
+/* The peer may take its time with the rest of this request, or there is none. */
+static void uncount(struct h2_stream *s)
+{
+    s->h2->n_unended -= s->counted;
+    s->counted = false;
+}
+
 static void note_ended(struct h2_stream *s)
 {
-    s->h2->n_unended -= !s->ended;
+    uncount(s);
     s->ended = true;
 }
 
@@ -149,14 +157,33 @@ static void respond_early(struct h2_stream *s, int status, const char *text)
 
 static void dispatch(struct h2_stream *s)
 {
+    if (s->x.streams)
+        http_exchange_body_end(&s->x);
     if (!s->reading)
-        return; /* refused before its end */
+        return; /* refused before its end, or handed over already */
     s->reading = false;
     s->x.rq.body = buf_view(&s->x.body);
     http_exchange_hand_over(&s->x);
 }
 
-/* The head is there: refuse it, or ask for the rest. */
+/* True if the handler wants @s now; it has it then. */
+static bool dispatch_head(struct h2_stream *s, bool ended)
+{
+    const struct http_handler *h = &http_server_options(s->h2->hc->server)->handler;
+
+    if (!h->wants_stream || !h->wants_stream(h->arg, &s->x.rq))
+        return false;
+    s->reading = false;
+    s->x.streams = true;
+    s->x.body_end = ended;
+    s->x.body.limit_bytes = 0; /* its window bounds it */
+    s->x.rq.body = STR("");
+    uncount(s);
+    http_exchange_hand_over(&s->x);
+    return true;
+}
+
+/* The head is there: hand it over, refuse it, or ask for the rest. */
 static void on_head(struct h2 *h, struct h2_stream *s, bool ended)
 {
     struct http_request *rq = &s->x.rq;
@@ -171,6 +198,8 @@ static void on_head(struct h2 *h, struct h2_stream *s, bool ended)
         respond_early(s, 400, "400 Bad Request");
         return;
     }
+    if (dispatch_head(s, ended))
+        return;
     if (ended) {
         dispatch(s);
     } else if (str_ieq(http_header_find(rq, "expect"), STR("100-continue"))) {
@@ -213,6 +242,12 @@ static int on_body(nghttp2_session *session, uint8_t flags, int32_t id, const ui
     struct h2_stream *s = nghttp2_session_get_stream_user_data(session, id);
 
     (void)flags;
+    if (s && s->x.streams) { /* its own window opens as the handler takes what came */
+        http_exchange_body(&s->x, p, n);
+        return nghttp2_session_consume_connection(session, n);
+    }
+    if (nghttp2_session_consume(session, id, n) != 0)
+        return NGHTTP2_ERR_CALLBACK_FAILURE;
     if (!s)
         return 0;
     if (!s->reading) { /* refused: reset at once, some clients would not see the answer */
@@ -240,7 +275,8 @@ static void stream_end(struct h2_stream *s)
     struct h2 *h = s->h2;
 
     note_ended(s);
-    h->body_bytes -= MIN(h->body_bytes, s->x.body.len);
+    if (!s->x.streams)
+        h->body_bytes -= MIN(h->body_bytes, s->x.body.len);
     h->n_streams--;
     if (s->prev)
         s->prev->next = s->next;
@@ -296,12 +332,32 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
         !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
     s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    if (s)
-        s->sent = true;
+    if (!s)
+        return 0;
+    s->sent = true;
+    if (s->x.streams && !s->ended) /* nobody wants the rest of the request */
+        return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
     return 0;
 }
 
 /* ---- answers ---- */
+
+static nghttp2_nv nv(struct str name, struct str value)
+{
+    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name.p,
+                        .value = (uint8_t *)(uintptr_t)value.p,
+                        .namelen = name.len,
+                        .valuelen = value.len};
+}
+
+static int submit_trailers(nghttp2_session *session, struct h2_stream *s)
+{
+    nghttp2_nv *v = arena_calloc(&s->x.arena, s->x.n_trailers, sizeof(*v));
+
+    for (size_t i = 0; i < s->x.n_trailers; i++)
+        v[i] = nv(s->x.trailers[i].name, s->x.trailers[i].value);
+    return nghttp2_submit_trailer(session, s->id, v, s->x.n_trailers);
+}
 
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, size_t cap,
                          uint32_t *flags, nghttp2_data_source *source, void *arg)
@@ -311,7 +367,6 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     const struct http_source *src = &s->x.src;
     long n = 0;
 
-    (void)session;
     (void)id;
     (void)buf;
     if (h->turn_bytes == 0 || conn_pending(h->conn) >= CONN_PENDING_HIGH)
@@ -333,8 +388,11 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *buf, siz
     if (s->left > 0)
         s->left -= n;
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (n == 0 || s->left == 0)
+    if (n == 0 || s->left == 0) {
         *flags |= NGHTTP2_DATA_FLAG_EOF;
+        if (s->x.n_trailers > 0 && submit_trailers(session, s) == 0)
+            *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    }
     h->turn_bytes -= MIN(h->turn_bytes, (size_t)n);
     return n;
 }
@@ -352,14 +410,6 @@ static int send_body(nghttp2_session *session, nghttp2_frame *frame, const uint8
     conn_commit(h->conn, FRAME_HEAD + n);
     h->gap = NULL;
     return 0;
-}
-
-static nghttp2_nv nv(struct str name, struct str value)
-{
-    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name.p,
-                        .value = (uint8_t *)(uintptr_t)value.p,
-                        .namelen = name.len,
-                        .valuelen = value.len};
 }
 
 static struct str lower(struct arena *a, struct str s)
@@ -417,6 +467,17 @@ static void op_resume(struct http_exchange *x)
         return;
     s->waiting = false;
     (void)nghttp2_session_resume_data(s->h2->session, s->id); /* fails if it is not deferred */
+    conn_wake(s->h2->conn);
+}
+
+static void op_taken(struct http_exchange *x, size_t n)
+{
+    struct h2_stream *s = container_of(x, struct h2_stream, x);
+
+    if (!s->h2 || s->ended)
+        return;
+    if (nghttp2_session_consume_stream(s->h2->session, s->id, n) != 0)
+        die(s->h2);
     conn_wake(s->h2->conn);
 }
 
@@ -508,7 +569,8 @@ static void on_closed(void *state)
     free(h);
 }
 
-static const struct http_exchange_ops exchange_ops = {.respond = op_respond, .resume = op_resume};
+static const struct http_exchange_ops exchange_ops = {
+    .respond = op_respond, .resume = op_resume, .taken = op_taken};
 
 static void start_session(struct h2 *h)
 {
@@ -531,6 +593,7 @@ static void start_session(struct h2 *h)
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
     nghttp2_session_callbacks_set_send_data_callback(cb, send_body);
     nghttp2_option_set_no_closed_streams(opt, 1);
+    nghttp2_option_set_no_auto_window_update(opt, 1); /* on_body() and op_taken() do it */
     if (nghttp2_session_server_new2(&h->session, cb, h, opt) != 0)
         abort();
     nghttp2_option_del(opt);

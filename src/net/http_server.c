@@ -81,7 +81,56 @@ void http_exchange_hand_over(struct http_exchange *x)
     const struct http_handler *h = &x->hc->server->opts.handler;
 
     x->handed = true;
+    x->body_end |= !x->streams;
     h->on_request(h->arg, x, &x->rq);
+}
+
+void http_exchange_body(struct http_exchange *x, const void *p, size_t n)
+{
+    if (x->on_body.on_data)
+        x->on_body.on_data(x->on_body.arg, (struct str){p, n});
+    else
+        buf_append(&x->body, p, n);
+}
+
+void http_exchange_body_end(struct http_exchange *x)
+{
+    x->body_end = true;
+    if (x->on_body.on_end)
+        x->on_body.on_end(x->on_body.arg);
+}
+
+void http_on_body(struct http_exchange *x, const struct http_body_handler *h)
+{
+    struct buf early = x->body;
+
+    x->on_body = *h;
+    if (x->streams)
+        x->body = (struct buf){0};
+    if (early.len > 0)
+        h->on_data(h->arg, buf_view(&early));
+    if (x->body_end && h->on_end)
+        h->on_end(h->arg);
+    if (x->streams)
+        buf_deinit(&early);
+}
+
+void http_body_taken(struct http_exchange *x, size_t n)
+{
+    if (!x->done && x->streams && x->ops->taken)
+        x->ops->taken(x, n);
+}
+
+void http_set_trailers(struct http_exchange *x, const struct http_header *trailers, size_t n)
+{
+    x->trailers = arena_calloc(&x->arena, n, sizeof(*trailers));
+    x->n_trailers = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!http_header_sendable(&trailers[i]))
+            continue;
+        x->trailers[x->n_trailers++] = (struct http_header){
+            str_dup(&x->arena, trailers[i].name), str_dup(&x->arena, trailers[i].value)};
+    }
 }
 
 void http_exchange_done(struct http_exchange *x)

@@ -33,6 +33,8 @@ struct http_exchange_ops {
     /* Sends @head, a whole response head, and gives the connection away; *@ret_early gets what
      * came behind the request. The caller ends the exchange. NULL: it cannot. */
     struct conn *(*upgrade)(struct http_exchange *x, struct str head, struct buf *ret_early);
+    /* The handler is through with @n bytes of a streaming body. NULL: there are none. */
+    void (*taken)(struct http_exchange *x, size_t n);
 };
 struct http_exchange { /* first field of the protocols' own */
     const struct http_exchange_ops *ops;
@@ -42,6 +44,11 @@ struct http_exchange { /* first field of the protocols' own */
     struct http_request rq;
     struct buf body; /* of the request */
     struct http_source src;
+    struct http_body_handler on_body;
+    struct http_header *trailers;
+    size_t n_trailers;
+    bool streams;  /* handed over at its head */
+    bool body_end; /* all of the request is there */
     bool handed;   /* to the handler */
     bool answered;
     bool done;     /* the answer has been sent, or never will be */
@@ -71,6 +78,10 @@ void http_exchange_init(struct http_exchange *x, struct http_conn *hc,
                         const struct http_exchange_ops *ops);
 /** The request is complete: gives it to the handler. @x may be gone when this returns. */
 void http_exchange_hand_over(struct http_exchange *x);
+/** A piece of the body of a request that streams. */
+void http_exchange_body(struct http_exchange *x, const void *p, size_t n);
+/** The end of that body. */
+void http_exchange_body_end(struct http_exchange *x);
 /** The answer has been sent whole. @x may be gone when this returns. */
 void http_exchange_done(struct http_exchange *x);
 /** The answer cannot be sent (any more). @x may be gone when this returns. */

@@ -27,7 +27,7 @@ static void txn_drop_objects(struct store_txn *txn)
             txn->ops[i].object = object_unref(txn->ops[i].object);
 }
 
-static void txn_reset(struct store_txn *txn)
+void txn_reset(struct store_txn *txn)
 {
     txn->code = 0;
     txn->failed_op = 0;
@@ -37,12 +37,17 @@ static void txn_reset(struct store_txn *txn)
     txn->next = NULL;
 }
 
+void txn_answer(struct store_txn *txn)
+{
+    txn_drop_objects(txn);
+    loop_post(txn->loop, txn_run_done, txn);
+}
+
 void txn_refuse(struct store_txn *txn, int code, const char *why)
 {
     txn_reset(txn);
-    txn_drop_objects(txn);
     txn->code = err_new(&txn->err, code, "%s", why);
-    loop_post(txn->loop, txn_run_done, txn);
+    txn_answer(txn);
 }
 
 static void txn_fail_io(struct store_txn *txn, const struct err *err)
@@ -106,8 +111,7 @@ static int op_check(const struct store_op *op, const struct object *now, struct 
     return 0;
 }
 
-/* Two writes to one key in one revision would have no order. */
-static int check_distinct(const struct store_txn *txn, size_t at, struct err *err)
+int txn_check_distinct(const struct store_txn *txn, size_t at, struct err *err)
 {
     for (size_t i = 0; i < at; i++)
         if (op_writes(&txn->ops[i]) && op_writes(&txn->ops[at]) &&
@@ -132,7 +136,7 @@ static int txn_check(struct store *st, struct store_txn *txn)
         now = omap_find(&c->objects, op_key(op));
         r = op_check(op, now, &txn->err);
         if (r == 0)
-            r = check_distinct(txn, i, &txn->err);
+            r = txn_check_distinct(txn, i, &txn->err);
         if (r < 0) {
             txn->current = now ? object_ref(now) : NULL;
             return r;

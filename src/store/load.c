@@ -69,6 +69,12 @@ static void table_clear(struct store *st, size_t i)
     }
 }
 
+void store_keep(struct store *st, struct cache *c)
+{
+    vec_push(&st->caches, c);
+    table_set(st, find_place(st, c->res, NULL), c);
+}
+
 struct load {
     struct cache *cache;
     struct err *err;
@@ -114,8 +120,7 @@ int store_adopt(struct store *st, const struct resource *res, struct err *err)
         return r;
     }
     cache_publish(c, atomic_load_explicit(&st->published, memory_order_relaxed));
-    vec_push(&st->caches, c);
-    table_set(st, find_place(st, res, NULL), c);
+    store_keep(st, c);
     return 0;
 }
 

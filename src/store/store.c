@@ -1,4 +1,5 @@
 /* store.c - the store's life: open and load, its thread or its turns on a loop, close. */
+#include "store/remote.h"
 #include "store/store_internal.h"
 
 enum {
@@ -179,12 +180,13 @@ static void turn(struct store *st)
 
 /* ---- open ---- */
 
-static void store_free(struct store *st)
+void store_free(struct store *st)
 {
     while (st->caches.n)
         store_drop(st, st->caches.v[st->caches.n - 1]->res);
     vec_deinit(&st->caches);
-    st->engine->ops->close(st->engine);
+    if (st->engine)
+        st->engine->ops->close(st->engine);
     for (size_t i = 0; i < st->lazy.n; i++)
         free(st->lazy.v[i]);
     vec_deinit(&st->lazy);
@@ -230,6 +232,12 @@ int store_open(const struct store_opts *opts, const struct resource *const *reso
 
     st->opts = *opts;
     set_defaults(&st->opts);
+    if (opts->etcd) {
+        r = remote_open(st, opts->etcd, resources, n, err);
+        if (r == 0)
+            *ret_st = st;
+        return r;
+    }
     st->engine = opts->engine;
     st->clock = opts->clock ? opts->clock : opts->loop ? loop_clock(opts->loop) : clock_real();
     st->queue = queue_new(st->opts.txns_max);
@@ -276,6 +284,10 @@ struct store *store_close(struct store *st)
 {
     if (!st)
         return NULL;
+    if (st->remote) {
+        remote_close(st);
+        return NULL;
+    }
     if (st->thread)
         stop_thread(st);
     else
@@ -300,6 +312,10 @@ struct store *store_close(struct store *st)
 
 void store_commit(struct store *st, struct store_txn *txn)
 {
+    if (st->remote) {
+        remote_commit(st->remote, txn);
+        return;
+    }
     if (!queue_push(st->queue, txn)) {
         if (atomic_load(&st->closing))
             txn_refuse(txn, ERR_UNAVAILABLE, "the store is closing");
@@ -309,6 +325,28 @@ void store_commit(struct store *st, struct store_txn *txn)
     }
     if (st->opts.loop)
         turn_post(st);
+}
+
+bool store_has_peers(const struct store *st)
+{
+    return st->remote != NULL;
+}
+
+void store_fresh(struct store *st, struct loop *loop, void (*fn)(void *arg, const struct err *err),
+                 void *arg)
+{
+    assert(st->remote);
+    remote_fresh(st->remote, loop, fn, arg);
+}
+
+bool store_has_ttl(const struct store *st)
+{
+    return st->remote != NULL;
+}
+
+bool store_healthy(const struct store *st)
+{
+    return !st->remote || remote_healthy(st->remote);
 }
 
 int64_t store_revision(const struct store *st)

@@ -1,5 +1,11 @@
 /* store.h - the cluster's state: transactions, group commit; per resource an index and a journal.
  *
+ * What follows is of the embedded store. Over an external etcd (store_opts.etcd) that one gives the
+ * revisions, and other API servers write to it, too: each transaction is one of etcd's, and index
+ * and journal follow a watch over all of etcd's keys, so that the store's revision is etcd's. An
+ * answer is given when the watch has shown what was written. Nothing is lazy there, and what was
+ * read may be old: store_fresh() waits until it is not.
+ *
  * One thread (or one simulated loop) owns the engine. It takes all transactions that arrived while
  * the last commit ran, checks their expectations in order, gives each a revision, writes them in
  * one batch with one sync, then publishes: journal and index of each resource, then the store's
@@ -23,8 +29,22 @@
 #include "store/engine.h"
 
 struct store;
+struct tls_context;
+struct etcd_opts { /* an external etcd; copied, but for tls */
+    const char *const *endpoints; /* "https://host:port", "http://host:port" or "host:port" */
+    size_t n_endpoints;
+    struct tls_context *tls;      /* for https; borrowed, outlives the store */
+    const char *prefix;           /* of all keys; NULL: "/registry" */
+    uint32_t compact_ms;          /* between compactions, by one of the API servers; 0: none */
+    uint32_t open_timeout_ms;     /* how long store_open() waits for it; 0: 60000 */
+    /* What operators should know: it fails, it answers again (@good). In store_open(), and on the
+     * store's thread. May be NULL. */
+    void (*tell)(void *arg, bool good, const char *text);
+    void *arg;
+};
 struct store_opts {
     struct engine *engine; /* taken over: closed by store_close(), also when store_open() fails */
+    const struct etcd_opts *etcd; /* instead of engine; loop must be NULL then */
     struct loop *loop; /* NULL: a thread of its own; else all runs on this loop (simulation) */
     const struct clock *clock; /* NULL: the loop's, or clock_real() */
     uint32_t lazy_max_ms;      /* 0: 5000 */
@@ -33,7 +53,7 @@ struct store_opts {
     uint32_t txns_max;         /* waiting transactions; 0: 4096; more are refused with TOO_MANY */
 };
 /** Opens: loads every object of @resources[n] into the indexes. ERR_IO, ERR_PARSE (damaged value,
- *  named). */
+ *  named; in etcd, such values are logged and not shown), ERR_UNAVAILABLE (no etcd answers). */
 MUST_USE int store_open(const struct store_opts *opts, const struct resource *const *resources,
                         size_t n, struct store **ret_st, struct err *err);
 /** Commits what is waiting, closes the engine, frees. Subscriptions must have ended; cursors,
@@ -58,8 +78,12 @@ struct store_op {
     struct object *object;      /* PUT: as object_new() made it; the store takes this reference */
     struct str key;             /* DELETE, CHECK; borrowed until on_done */
     int64_t expect_revision;
+    uint32_t ttl_sec;           /* PUT: the object ends so long after (if store_has_ttl()); 0: no */
 };
-struct store_txn { /* all ops or none; owned by the caller, untouched by it until on_done */
+/* All ops or none; owned by the caller, untouched by it until on_done. An etcd takes 64 ops at a
+ * time: longer transactions reach it in pieces, each all or none; only what may be done again in
+ * whole (bootstrap) is so long. */
+struct store_txn {
     struct store_op *ops;
     size_t n;
     bool lazy;
@@ -69,7 +93,8 @@ struct store_txn { /* all ops or none; owned by the caller, untouched by it unti
     /* Set before on_done: */
     int code; /* 0; ERR_CONFLICT, ERR_NOT_FOUND, ERR_EXISTS, ERR_TOO_LARGE (key), ERR_BAD_REQUEST (a
                  key written twice): failed_op says which; ERR_IO; ERR_TOO_MANY: try later;
-                 ERR_UNAVAILABLE: closing */
+                 ERR_UNAVAILABLE: closing; of an etcd also ERR_UNAVAILABLE, ERR_TIMEOUT: it does
+                 not answer, and may or may not have done it */
     size_t failed_op;
     struct object *current; /* of failed_op: a reference to what is there, or NULL; caller unrefs */
     struct object *removed; /* the last DELETE's victim, with the revision of its deletion in
@@ -80,6 +105,18 @@ struct store_txn { /* all ops or none; owned by the caller, untouched by it unti
 };
 /** Queues @txn. Any thread; never blocks; on_done runs exactly once, later, on txn->loop. */
 void store_commit(struct store *st, struct store_txn *txn);
+
+/** True if others may write to what is below this store: then what is read here may be old. */
+bool store_has_peers(const struct store *st);
+/** Sees to it that what is read from now on holds everything that anyone had written when this was
+ *  called: @fn(@arg) runs once on @loop when it does, @err NULL; or with why that cannot be known:
+ *  ERR_UNAVAILABLE, ERR_TIMEOUT. Only with peers. Any thread. */
+void store_fresh(struct store *st, struct loop *loop, void (*fn)(void *arg, const struct err *err),
+                 void *arg);
+/** True if objects end by their ttl_sec: then nobody else need remove them. */
+bool store_has_ttl(const struct store *st);
+/** False while no etcd answers. Any thread. */
+bool store_healthy(const struct store *st);
 
 /* What is known of one resource. Any thread. */
 struct cache;

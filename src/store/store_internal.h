@@ -5,6 +5,7 @@
  *     cache.c    what readers see: snapshots, cursors, subscriptions
  *     load.c     which resources there are, and loading them
  *     upkeep.c   lazy deadline, journal trimming, compaction: what is due when
+ *     remote*.c  the same store over an external etcd: see remote.h
  *
  * Layer: store. Threads: the store's own (its thread or loop), but for members marked "any".
  */
@@ -68,7 +69,8 @@ struct link { /* what queued callbacks hold: the store may be gone when they run
 };
 struct store {
     struct store_opts opts;
-    struct engine *engine;
+    struct engine *engine; /* NULL: remote */
+    struct remote *remote; /* NULL: the embedded store */
     const struct clock *clock;
     struct queue *queue; /* any */
     struct thread *thread;
@@ -100,6 +102,9 @@ struct store {
 /** The store's monotonic clock. */
 uint64_t store_now_ms(const struct store *st);
 
+/** Frees @st and its caches; nothing of it runs any more. */
+void store_free(struct store *st);
+
 /* batch.c */
 /** Starts the next batch with @txns[n]: checks and applies them in order. */
 void batch_begin(struct store *st, struct store_txn *const *txns, size_t n);
@@ -111,6 +116,12 @@ void batch_commit(struct store *st);
 void batch_finish(struct store *st);
 /** True if @txn adopts or drops a resource: then it is a batch of its own. */
 bool txn_is_of_resource(const struct store_txn *txn);
+/** Zeroes what @txn says of its outcome. */
+void txn_reset(struct store_txn *txn);
+/** Two writes to one key in one revision have no order: ERR_BAD_REQUEST if op @at makes such. */
+MUST_USE int txn_check_distinct(const struct store_txn *txn, size_t at, struct err *err);
+/** Drops what is left of the objects of @txn and posts its on_done. Any thread. */
+void txn_answer(struct store_txn *txn);
 /** Answers @txn with an error, without having looked at it. Any thread. */
 void txn_refuse(struct store_txn *txn, int code, const char *why);
 
@@ -130,6 +141,8 @@ struct cache *store_find_cache(const struct store *st, const struct resource *re
 /** Makes the cache of @res and fills it from the engine, with the open batch; no-op when there is
  *  one. ERR_PARSE, ERR_IO, ERR_TOO_LARGE (too many resources). */
 MUST_USE int store_adopt(struct store *st, const struct resource *res, struct err *err);
+/** Shows the filled cache @c to store_find_cache(). */
+void store_keep(struct store *st, struct cache *c);
 /** Gives up the cache of @res, if there is one. */
 void store_drop(struct store *st, const struct resource *res);
 

@@ -39,21 +39,27 @@ def free_port():
 class Server:
     """`skiff server` on a folder of its own."""
 
-    def __init__(self, args=()):
+    def __init__(self, args=(), keys_of=None, command="server"):
+        """@keys_of: another server, of the same cluster."""
+        self.command = command
         build = os.environ.get("SKIFF_BUILD", os.path.join(ROOT, "build-test"))
         self.binary = os.path.join(build, "src", "cmd", "skiff")
         self.dir = tempfile.mkdtemp(prefix="skiff-test-")
         self.port = free_port()
         self.args = list(args)
         self.process = None
+        if keys_of:
+            shutil.copytree(os.path.join(keys_of.dir, "data", "pki"),
+                            os.path.join(self.dir, "data", "pki"))
         self.start()
 
     def start(self):
         self.log = open(os.path.join(self.dir, "log"), "ab")
         self.process = subprocess.Popen(
-            [self.binary, "server", "--data-dir=" + os.path.join(self.dir, "data"),
+            [self.binary, self.command, "--data-dir=" + os.path.join(self.dir, "data"),
              "--run-dir=" + os.path.join(self.dir, "run"), "--secure-port=%d" % self.port,
-             "--bind-address=127.0.0.1", "--disable=kubelet,proxy,dns"] + self.args,
+             "--bind-address=127.0.0.1"] +
+            (["--disable=kubelet,proxy,dns"] if self.command == "server" else []) + self.args,
             stderr=self.log, stdout=self.log)
         self.kubeconfig = os.path.join(self.dir, "data", "admin.kubeconfig")
         eventually(self.ready, 20)

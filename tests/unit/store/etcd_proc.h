@@ -1,0 +1,115 @@
+/* etcd_proc.h - a real etcd for tests: one member, on free ports and a folder of its own. */
+#pragma once
+#include "test.h"
+#include <ftw.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct etcd_proc {
+    char dir[40], client_url[64], peer_url[64];
+    bool tls;  /* with ca.pem, server.pem and server.key in dir; clients show certificates */
+    pid_t pid; /* 0: not running */
+};
+
+static inline bool etcd_installed(void)
+{
+    return system("command -v etcd >/dev/null 2>&1") == 0;
+}
+
+static inline uint16_t free_port(void)
+{
+    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof(sa);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+    assert_int_equal(close(fd), 0);
+    return ntohs(sa.sin_port);
+}
+
+/* Starts it, anew over the same data after etcd_kill(). The store waits until it answers. */
+static inline void etcd_run(struct etcd_proc *e)
+{
+    char command[1024], tls[300] = "";
+
+    if (e->tls)
+        (void)snprintf(tls, sizeof(tls),
+                       "--client-cert-auth --trusted-ca-file=%s/ca.pem --cert-file=%s/server.pem "
+                       "--key-file=%s/server.key",
+                       e->dir, e->dir, e->dir);
+    (void)snprintf(command, sizeof(command),
+                   "exec etcd --data-dir %s/data --logger zap --listen-client-urls %s "
+                   "--advertise-client-urls %s --listen-peer-urls %s "
+                   "--initial-advertise-peer-urls %s --initial-cluster default=%s %s >>%s/log 2>&1",
+                   e->dir, e->client_url, e->client_url, e->peer_url, e->peer_url, e->peer_url, tls,
+                   e->dir);
+    e->pid = fork();
+    assert_true(e->pid >= 0);
+    if (e->pid == 0) {
+        (void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+}
+
+static inline void etcd_prepare(struct etcd_proc *e, bool tls)
+{
+    *e = (struct etcd_proc){.dir = "/tmp/skiff-etcd-XXXXXX"};
+    (void)signal(SIGPIPE, SIG_IGN);
+    assert_non_null(mkdtemp(e->dir));
+    e->tls = tls;
+    (void)snprintf(e->client_url, sizeof(e->client_url), "http%s://127.0.0.1:%u", tls ? "s" : "",
+                   free_port());
+    (void)snprintf(e->peer_url, sizeof(e->peer_url), "http://127.0.0.1:%u", free_port());
+}
+
+static inline void etcd_start(struct etcd_proc *e)
+{
+    etcd_prepare(e, false);
+    etcd_run(e);
+}
+
+static inline void etcd_kill(struct etcd_proc *e)
+{
+    if (e->pid) {
+        (void)kill(e->pid, SIGKILL);
+        assert_int_equal(waitpid(e->pid, NULL, 0), e->pid);
+    }
+    e->pid = 0;
+}
+
+static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static inline void etcd_stop(struct etcd_proc *e)
+{
+    etcd_kill(e);
+    assert_int_equal(nftw(e->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* Runs etcdctl, or a pipe of commands that begins with it; fails the test if that fails. Its output
+ * in @out, which is NUL-terminated. */
+static inline size_t etcdctl(const struct etcd_proc *e, const char *args, char *out, size_t cap)
+{
+    char command[1024];
+    size_t n;
+    FILE *f;
+
+    (void)snprintf(command, sizeof(command), "ETCDCTL_API=3 etcdctl --endpoints=%s %s",
+                   e->client_url, args);
+    f = popen(command, "r");
+    assert_non_null(f);
+    n = fread(out, 1, cap - 1, f);
+    out[n] = '\0';
+    assert_int_equal(pclose(f), 0);
+    return n;
+}
