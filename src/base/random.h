@@ -15,7 +15,8 @@ struct random {
 struct random *random_kernel(void);
 
 enum { RANDOM_POOL_BYTES = 512 };
-struct random_pool { /* the kernel's, drawn in larger pieces; each byte is given out once and wiped */
+/* The kernel's, drawn in larger pieces; each byte is given out once and wiped. */
+struct random_pool {
     struct random base;
     size_t left; /* at the end of bytes */
     unsigned char bytes[RANDOM_POOL_BYTES];
