@@ -330,7 +330,7 @@ int cmd_server(int argc, char **argv)
         {"anonymous-auth", FLAG_BOOL, &c->anonymous_auth, NULL,
          "let requests without credentials be system:anonymous"},
         {"resolv-conf", FLAG_STRING, &c->resolv_conf, "FILE",
-         "names of the world outside; /etc/resolv.conf if unset"},
+         "servers for names of the world outside, for DNS and pods; /etc/resolv.conf if unset"},
         {"log-level", FLAG_STRING, &c->log_level, "LEVEL", "debug, info, warn or error"},
         {0}};
     /* clang-format on */

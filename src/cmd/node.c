@@ -60,6 +60,7 @@ static void start_kubelet(struct node *n)
         .port = (uint16_t)c->kubelet_port,
         .cluster_dns = c->dns_ip,
         .cluster_domain = c->cluster_domain,
+        .resolv_conf = c->resolv_conf,
         .pause_image = PAUSE_IMAGE,
         .no_oom_score_adj = n->no_oom_score_adj,
     };
