@@ -20,7 +20,6 @@ enum { DNS_PORT = 10053 };
 
 struct node {
     const struct server_config *config;
-    const struct pki *pki;
     struct apiserver *as;
     struct arena arena;
     struct worker *worker;
@@ -178,12 +177,16 @@ int node_start(const struct server_config *c, const struct pki *pki, struct apis
         return err_wrap(err, r, "the kubelet's certificate");
     }
     n->config = c;
-    n->pki = pki;
     n->as = as;
     n->no_oom_score_adj = prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) != 1;
     n->worker = worker_start("node", setup, teardown, n);
     *ret_n = n;
     return 0;
+}
+
+int node_renew(struct node *n, const struct pki *pki, struct err *err)
+{
+    return tls_context_reload(n->tls, pki->kubelet_cert, pki->kubelet_key, err);
 }
 
 struct node *node_stop(struct node *n)

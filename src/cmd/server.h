@@ -22,6 +22,8 @@ struct node; /* containerd, kubelet, proxy and DNS on a loop and thread of their
 /** Starts the node's parts against @as. ERR_* with what is missing; nothing runs then. */
 MUST_USE int node_start(const struct server_config *c, const struct pki *pki, struct apiserver *as,
                         struct node **ret_n, struct err *err);
+/** Gives the kubelet the certificate of @pki for new connections. ERR_PARSE: it keeps the old. */
+MUST_USE int node_renew(struct node *n, const struct pki *pki, struct err *err);
 /** Stops the parts; containers go on running. NULL is a no-op; returns NULL. Blocks. */
 struct node *node_stop(struct node *n);
 
