@@ -145,8 +145,8 @@ const char *pki_ca_warning(struct str ca_cert, const char *dir, int64_t now_sec,
 {
     static const char todo[] =
         "stop the server, remove %s/ca.crt and start it again: it makes a new one for the same "
-        "key, so that certificates and tokens stay valid; then hand out the new admin.kubeconfig and "
-        "restart the pods that keep the old ca.crt";
+        "key, so that certificates and tokens stay valid; then hand out the new "
+        "admin.kubeconfig and restart the pods that keep the old ca.crt";
     int64_t end;
     struct err err = {0};
 

@@ -101,7 +101,7 @@ struct pod_resources { /* 0: unlimited, or nothing asked for */
 };
 /** What the pod's cgroup gets. */
 struct pod_resources pod_resources_of(const struct core_pod *pod);
-/** "/kubepods/burstable/pod<uid>", in @a. */
+/** "/skiff/kubepods/burstable/pod<uid>", in @a. */
 char *cgroup_pod_path(const struct core_pod *pod, const char *uid, struct arena *a);
 /** The amount of @resource in @list (a map of quantities of some API struct). */
 #define resource_amount(list, name) \

@@ -119,6 +119,11 @@ def why_not():
     return ""
 
 
+def pytest_collection_modifyitems(items):
+    """Tests with a cluster of their own run before the common one starts: it stays to the end."""
+    items.sort(key=lambda item: "cluster" in item.fixturenames)
+
+
 @pytest.fixture(scope="session")
 def cluster():
     if why_not():
