@@ -2,6 +2,7 @@
 """make up, then make down: the machine is as it was."""
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -87,3 +88,15 @@ def test_down_takes_back_what_up_did(tmp_path):
         new = [x for x in after[what] if x not in was]
         assert not gone and not new, "%s: gone %r, new %r" % (what, gone, new)
     assert not (tmp_path / "data").exists() and not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
+def test_unit_is_valid(tmp_path):
+    """The unit that make up writes where systemd runs."""
+    unit = tmp_path / "skiff.service"
+    unit.write_bytes(subprocess.check_output(
+        [ROOT + "/tools/unit.sh", "/var/log/skiff.log", "/bin/true", "server", "--secure-port=1"]))
+    assert "ExecStart=/bin/true server --secure-port=1\n" in unit.read_text()
+    p = subprocess.run(["systemd-analyze", "verify", str(unit)], stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT, check=False)
+    assert (p.returncode, p.stdout.decode()) == (0, "")
