@@ -12,6 +12,7 @@ struct server_config { /* flags of `skiff server`, resolved */
     const char *service_cidr, *pod_cidr, *service_ip, *dns_ip, *cluster_domain;
     const char *node_name, *node_ip;
     const char *disable; /* "kubelet,proxy,dns" */
+    const char *cni_bridge; /* the interface that pods hang on */
     const char *runtime_endpoint, *token_file, *log_level, *resolv_conf;
     bool anonymous_auth;
 };
