@@ -98,7 +98,8 @@ static void start_runtime(struct node *n)
         start_kubelet(n);
         return;
     }
-    if (cni_write_config(opts.cni_conf_dir, c->cni_bridge, c->pod_cidr, &err) < 0 ||
+    if (cni_write_config(opts.cni_conf_dir, c->cni_bridge, c->pod_cidr,
+                         !server_enabled(c, "proxy"), &err) < 0 ||
         containerd_start(&opts, &n->containerd, &err) < 0)
         LOG_ERROR("node", "container runtime not started: %s", err.msg);
 }

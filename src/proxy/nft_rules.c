@@ -4,7 +4,7 @@
  *     prerouting, output -> services -> map service_ips / node_ports -> svc-X -> ep-Y: dnat
  *     prerouting, output (before that) -> map firewall_ips -> fw-X: drops foreign sources
  *     forward, input, output (filter)  -> map no_endpoints -> reject
- *     postrouting: what was marked is masqueraded
+ *     postrouting: what was marked is masqueraded, and what pods send out of their network
  *
  * A Service costs map elements and chains, not rules on the path of every packet. */
 #include "proxy/nft_rules.h"
@@ -225,6 +225,8 @@ static void write_base(const char *pod_cidr, struct buf *out)
              "  type nat hook postrouting priority srcnat;\n"
              "  meta mark and " MARK " == " MARK
              " meta mark set meta mark xor " MARK " masquerade\n"
+             "  ip saddr @pod_networks ip daddr != @pod_networks ip daddr != 224.0.0.0/4 "
+             "masquerade\n"
              "}\n"
              "chain filter-prerouting { type filter hook prerouting priority -110; "
              "ct state new jump firewall; }\n"

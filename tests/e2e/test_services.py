@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the proxy does beyond choosing an endpoint."""
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
 from kubernetes import client as k8s
 
-from conftest import eventually
+from conftest import eventually, pod
 
 VIP = "203.0.113.5"  # of a network that is in no use
 
@@ -91,3 +93,30 @@ def test_source_ranges_of_a_load_balancer(cluster, ns, node_ip):
     cluster.core.patch_namespaced_service("s", ns, {
         "spec": {"loadBalancerSourceRanges": ["198.51.100.0/24"]}})
     eventually(lambda: fresh((VIP, 9)) is None, 10)
+
+
+@pytest.fixture
+def outside():
+    """A machine beside this one, which knows no way to the pods: (its address, ours to it)."""
+    name, its, ours = "skiff-e2e-out", "198.51.100.2", "198.51.100.1"
+    server = ("import socket\ns = socket.create_server(('%s', 8000))\nwhile True:\n"
+              "    c, peer = s.accept()\n    c.sendall(peer[0].encode() + b'\\n')\n    c.close()"
+              % its)
+    for command in ("ip netns add %s" % name,
+                    "ip link add sk-out type veth peer name eth0 netns %s" % name,
+                    "ip address add %s/30 dev sk-out" % ours, "ip link set sk-out up",
+                    "ip -n %s address add %s/30 dev eth0" % (name, its),
+                    "ip -n %s link set eth0 up" % name):
+        subprocess.check_call(command.split())
+    p = subprocess.Popen(["ip", "netns", "exec", name, sys.executable, "-c", server])
+    yield its, ours
+    p.kill()
+    p.wait()
+    subprocess.check_call(["ip", "netns", "delete", name])
+
+
+def test_pods_reach_the_world_behind_the_nodes_address(cluster, ns, outside):
+    its, ours = outside
+    cluster.core.create_namespaced_pod(ns, pod(
+        "p", "until nc %s 8000 </dev/null; do sleep 0.1; done; sleep 600" % its))
+    assert eventually(lambda: cluster.core.read_namespaced_pod_log("p", ns).strip(), 20) == ours

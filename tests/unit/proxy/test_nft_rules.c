@@ -159,6 +159,18 @@ static void test_foreign_sources_are_dropped_before_the_load_balancer(void **sta
     nft_state_deinit(&s);
 }
 
+static void test_pods_are_masqueraded_outside_their_network(void **state)
+{
+    struct nft_state s = {0};
+    auto_buf out = {0};
+
+    (void)state;
+    nft_write_full(&s, "10.244.0.0/24", &out);
+    assert_non_null(strstr(buf_cstr(&out), "elements = { 10.244.0.0/24 }"));
+    assert_non_null(strstr(buf_cstr(&out), "ip saddr @pod_networks ip daddr != @pod_networks "
+                                           "ip daddr != 224.0.0.0/4 masquerade\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -167,6 +179,7 @@ int main(void)
         cmocka_unit_test(test_local_policy_takes_only_this_nodes_endpoints),
         cmocka_unit_test(test_affinity_remembers_the_client),
         cmocka_unit_test(test_foreign_sources_are_dropped_before_the_load_balancer),
+        cmocka_unit_test(test_pods_are_masqueraded_outside_their_network),
         cmocka_unit_test(test_equal_states_need_no_commands),
         cmocka_unit_test(test_an_endpoint_that_goes_changes_only_what_names_it),
     };
