@@ -5,4 +5,6 @@ cd "$(dirname "$0")/.."
 tools/deps.sh build bench
 make -s build
 ninja -C build tests/bench/bench_store >/dev/null
-exec python3 tests/bench/bench.py --build build "$@"
+python3 tests/bench/bench.py --build build "$@"
+echo
+exec python3 tests/bench/bench_node.py --build build

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 DATA=${SKIFF_DATA:-/var/lib/skiff}
 RUN=${SKIFF_RUN:-/run/skiff}
 PORT=${SKIFF_PORT:-6443}
-SKIFF=$PWD/build/src/cmd/skiff
+SKIFF=${SKIFF_BINARY:-$PWD/build/src/cmd/skiff}
 LOG=$DATA/server.log
 
 say() { printf '%s\n' "$*"; }
@@ -19,7 +19,7 @@ say "[1/6] packages"
 tools/deps.sh build node
 command -v curl >/dev/null || tools/deps.sh bench
 say "[2/6] building skiff"
-make -s build >/dev/null || fail "the build failed; run make to see why"
+[ -n "${SKIFF_BINARY:-}" ] || make -s build >/dev/null || fail "the build failed; run make to see why"
 say "      $SKIFF, $(($(stat -c %s "$SKIFF") / 1024)) KiB"
 say "[3/6] checking this machine"
 checked=0
@@ -34,26 +34,15 @@ if [ -f "$RUN/skiff.pid" ] && kill -0 "$(cat "$RUN/skiff.pid")" 2>/dev/null; the
 fi
 mkdir -p "$DATA" "$RUN"
 chmod 0700 "$DATA"
-# What make down puts back.
+# What make down puts back, and what it leaves since it was there before.
 [ -f "$DATA/ip_forward.before" ] || cat /proc/sys/net/ipv4/ip_forward >"$DATA/ip_forward.before"
+[ -f "$DATA/folders.before" ] || tools/down.sh --folders >"$DATA/folders.before"
 
 say "[4/6] starting the cluster"
 began=$(now_ms)
 set -- "$SKIFF" server --data-dir="$DATA" --run-dir="$RUN" --secure-port="$PORT"
 if [ -d /run/systemd/system ]; then
-	cat >/run/systemd/system/skiff.service <<UNIT
-[Unit]
-Description=skiff: Kubernetes in one binary
-After=network-online.target
-[Service]
-ExecStart=$*
-Restart=always
-RestartSec=1
-KillMode=process
-Delegate=yes
-LimitNOFILE=1048576
-StandardError=append:$LOG
-UNIT
+	tools/unit.sh "$LOG" "$@" >/run/systemd/system/skiff.service
 	systemctl daemon-reload
 	systemctl start skiff
 	systemctl show -p MainPID --value skiff >"$RUN/skiff.pid"

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_check.c - preflight: what this machine lacks to run a node, and what to do about it. */
 #include "base/buf.h"
+#include "base/clock.h"
 #include "cmd/cmd.h"
 #include "cmd/files.h"
 #include "cmd/flags.h"
+#include "cmd/pki.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -63,6 +65,12 @@ static enum outcome check_runc(struct check_ctx *c)
     return check_program(c, "runc", "runc");
 }
 
+/* The bridge and portmap plugins call it. */
+static enum outcome check_iptables(struct check_ctx *c)
+{
+    return check_program(c, "iptables", "iptables");
+}
+
 static enum outcome check_cni(struct check_ctx *c)
 {
     static const char *const plugins[] = {"bridge", "host-local", "portmap", "loopback"};
@@ -92,7 +100,7 @@ static enum outcome check_cgroups(struct check_ctx *c)
     }
     if (file_read("/proc/cgroups", c->arena, &text, &err) < 0) {
         c->text = arena_strdup(c->arena, err.msg);
-        c->fix = "mount the cgroup filesystems";
+        c->fix = "mount the cgroup filesystems: apt-get install cgroupfs-mount";
         return CHECK_FAIL;
     }
     for (size_t i = 0; i < ARRAY_LEN(controllers); i++) {
@@ -135,7 +143,7 @@ static enum outcome check_filesystem(struct check_ctx *c, const char *name, cons
 
 static enum outcome check_overlay(struct check_ctx *c)
 {
-    return check_filesystem(c, "overlay", "modprobe overlay");
+    return check_filesystem(c, "overlay", "modprobe overlay; it may also load by itself when used");
 }
 
 static enum outcome check_forwarding(struct check_ctx *c)
@@ -148,7 +156,7 @@ static enum outcome check_forwarding(struct check_ctx *c)
         c->text = "net.ipv4.ip_forward is 1";
         return CHECK_OK;
     }
-    c->text = "net.ipv4.ip_forward is 0";
+    c->text = r < 0 ? arena_strdup(c->arena, err.msg) : "net.ipv4.ip_forward is 0";
     c->fix = "nothing to do: skiff server sets it, and make down puts it back";
     return CHECK_NOTE;
 }
@@ -166,8 +174,34 @@ static enum outcome check_disk(struct check_ctx *c)
     }
     free_mib = (uint64_t)fs.f_bavail * fs.f_frsize >> 20;
     c->text = arena_printf(c->arena, "%llu MiB free under %s", (unsigned long long)free_mib, dir);
-    c->fix = "make room: images and logs need about 1 GiB";
+    c->fix = "make room, or choose another --data-dir: images and logs need about 1 GiB";
     return free_mib < 256 ? CHECK_FAIL : free_mib < 1024 ? CHECK_NOTE : CHECK_OK;
+}
+
+static enum outcome check_certificates(struct check_ctx *c)
+{
+    const char *dir = arena_printf(c->arena, "%s/pki", c->data_dir);
+    const char *path = arena_printf(c->arena, "%s/ca.crt", dir);
+    const struct clock *clock = clock_real();
+    struct str ca;
+    struct err err = {0};
+    bool ended;
+    int r = file_read(path, c->arena, &ca, &err);
+
+    if (r == ERR_NOT_FOUND) {
+        c->text = "none yet: made at the first start";
+        return CHECK_OK;
+    }
+    if (r < 0) {
+        c->text = arena_strdup(c->arena, err.msg);
+        c->fix = arena_printf(c->arena, "make %s readable for root", path);
+        return CHECK_FAIL;
+    }
+    c->fix = pki_ca_warning(ca, dir, clock->wall_ns(clock) / 1000000000, c->arena, &ended);
+    c->text = !c->fix ? "the CA has more than a year left; the others renew themselves"
+              : ended ? "the CA has ended: nobody trusts this cluster any more"
+                      : "the CA ends in less than a year, and with it every certificate";
+    return !c->fix ? CHECK_OK : ended ? CHECK_FAIL : CHECK_NOTE;
 }
 
 static const struct check checks[] = {
@@ -175,11 +209,13 @@ static const struct check checks[] = {
     {"containerd", check_containerd},
     {"runc", check_runc},
     {"cni plugins", check_cni},
+    {"iptables", check_iptables},
     {"cgroups", check_cgroups},
     {"capabilities", check_sys_resource},
     {"overlayfs", check_overlay},
     {"forwarding", check_forwarding},
     {"disk", check_disk},
+    {"certificates", check_certificates},
 };
 
 int cmd_check(int argc, char **argv)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_server.c - `skiff server`: store, API server, controllers, scheduler and a node in one
  * process. */
+#include "api/api.h"
 #include "base/log.h"
 #include "base/loop_signal.h"
-#include "client/client_https.h"
 #include "cmd/cmd.h"
 #include "cmd/files.h"
 #include "cmd/flags.h"
 #include "cmd/host.h"
+#include "cmd/renewal.h"
 #include "cmd/server.h"
 #include "net/crypto.h"
 
@@ -20,6 +21,9 @@ struct server {
     struct server_config config;
     struct arena arena;
     struct pki pki;
+    struct pki_names names; /* what the certificates cover */
+    const char *url;        /* of the API, for clients on this machine */
+    struct renewal *renewal;
     struct loop *loop;
     struct store *store;
     struct jwt_key *token_key;
@@ -75,24 +79,42 @@ static int resolve_config(struct server *s, struct err *err)
     return folder_make(c->data_dir, 0700, err);
 }
 
-static int load_keys(struct server *s, struct err *err)
+static const char *const *texts(struct arena *a, size_t n, const char *const *v)
+{
+    const char **copy = arena_calloc(a, n + 1, sizeof(*copy));
+
+    for (size_t i = 0; i < n; i++)
+        copy[i] = arena_strdup(a, v[i]);
+    return copy;
+}
+
+/* What the certificates must cover, and where clients on this machine find the API. */
+static void name_server(struct server *s)
 {
     struct server_config *c = &s->config;
-    const char *ips[] = {"127.0.0.1", c->node_ip, c->advertise_address, c->service_ip, NULL};
-    const char *dns_names[] = {
-        "localhost",
-        c->node_name,
-        "kubernetes",
-        "kubernetes.default",
-        "kubernetes.default.svc",
-        arena_printf(&s->arena, "kubernetes.default.svc.%s", c->cluster_domain),
-        NULL};
-    struct pki_names names = {.node_name = c->node_name, .ips = ips, .dns_names = dns_names};
-    const char *path = arena_printf(&s->arena, "%s/admin.kubeconfig", c->data_dir);
-    auto_buf text = {0};
-    int r = pki_load(arena_printf(&s->arena, "%s/pki", c->data_dir), &names, clock_real(),
-                     &s->arena, &s->pki, err);
+    struct arena *a = &s->arena;
+    const char *ips[] = {"127.0.0.1", c->node_ip, c->advertise_address, c->service_ip};
+    const char *dns_names[] = {"localhost", c->node_name, "kubernetes", "kubernetes.default",
+                               "kubernetes.default.svc",
+                               arena_printf(a, "kubernetes.default.svc.%s", c->cluster_domain)};
 
+    s->names = (struct pki_names){.node_name = c->node_name,
+                                  .ips = texts(a, ARRAY_LEN(ips), ips),
+                                  .dns_names = texts(a, ARRAY_LEN(dns_names), dns_names)};
+    s->url = arena_printf(a, "https://%s:%lld",
+                          strcmp(c->bind_address, "0.0.0.0") == 0 ? "127.0.0.1" : c->bind_address,
+                          (long long)c->secure_port);
+}
+
+static int load_keys(struct server *s, struct err *err)
+{
+    struct arena *a = &s->arena;
+    const char *dir = s->config.data_dir;
+    int r;
+
+    name_server(s);
+    r = pki_load(arena_printf(a, "%s/pki", dir), &s->names,
+                 clock_real()->wall_ns(clock_real()) / 1000000000, a, &s->pki, err);
     if (r < 0)
         return r;
     r = jwt_key_load(s->pki.token_key, &s->token_key, err);
@@ -105,13 +127,48 @@ static int load_keys(struct server *s, struct err *err)
                            false, &s->kubelet_tls, err);
     if (r < 0)
         return r;
-    kubeconfig_write(
-        &text, "skiff",
-        arena_printf(&s->arena, "https://%s:%lld",
-                     strcmp(c->bind_address, "0.0.0.0") == 0 ? "127.0.0.1" : c->bind_address,
-                     (long long)c->secure_port),
-        s->pki.ca_cert, s->pki.admin_cert, s->pki.admin_key);
-    return file_write(path, buf_view(&text), 0600, err);
+    return admin_kubeconfig_write(arena_printf(a, "%s/admin.kubeconfig", dir), s->url, &s->pki,
+                                  err);
+}
+
+static void told(int code, const char *what, const struct err *err)
+{
+    if (code < 0)
+        LOG_ERROR("server", "%s keeps its old certificate: %s", what, err->msg);
+}
+
+static void on_renewed(void *arg, const struct pki *pki)
+{
+    struct server *s = arg;
+    struct err err = {0};
+
+    if (s->stopping)
+        return; /* the node may be going, on a pool thread */
+    s->pki = *pki;
+    told(tls_context_reload(s->tls, pki->server_cert, pki->server_key, &err), "the API server",
+         &err);
+    told(tls_context_reload(s->kubelet_tls, pki->kubelet_client_cert, pki->kubelet_client_key,
+                            &err),
+         "the client of kubelets", &err);
+    if (s->node)
+        told(node_renew(s->node, pki, &err), "the kubelet", &err);
+}
+
+static void start_renewal(struct server *s)
+{
+    struct arena *a = &s->arena;
+    struct renewal_opts opts = {
+        .loop = s->loop,
+        .dir = arena_printf(a, "%s/pki", s->config.data_dir),
+        .names = s->names,
+        .pki = &s->pki,
+        .kubeconfig = arena_printf(a, "%s/admin.kubeconfig", s->config.data_dir),
+        .url = s->url,
+        .on_renewed = on_renewed,
+        .arg = s,
+    };
+
+    s->renewal = renewal_new(&opts);
 }
 
 static int open_api(struct server *s, struct err *err)
@@ -233,6 +290,7 @@ static int server_run(struct server *s, struct err *err)
     s->on_int = loop_signal_new(s->loop, SIGINT, on_signal, s);
     timer_init(&s->ready, s->loop, on_ready_poll);
     timer_start(&s->ready, READY_POLL_MS, READY_POLL_MS);
+    start_renewal(s);
     loop_hold(s->loop, true);
     loop_run(s->loop);
     return 0;
@@ -240,6 +298,7 @@ static int server_run(struct server *s, struct err *err)
 
 static void server_deinit(struct server *s)
 {
+    s->renewal = renewal_free(s->renewal);
     s->apiserver = apiserver_free(s->apiserver);
     s->store = store_close(s->store);
     s->on_term = loop_signal_free(s->on_term);
@@ -288,6 +347,7 @@ static const struct server_config defaults = {
     .kubelet_port = 10250,
     .service_cidr = "10.96.0.0/16",
     .pod_cidr = "10.244.0.0/24",
+    .cni_bridge = "skiff0",
     .cluster_domain = "cluster.local",
     .log_level = "info",
     .etcd_prefix = "/registry",
@@ -311,6 +371,8 @@ static int run_command(int argc, char **argv, const char *usage, const char *dis
         {"service-cluster-ip-range", FLAG_STRING, &c->service_cidr, "CIDR",
          "addresses of Services"},
         {"cluster-cidr", FLAG_STRING, &c->pod_cidr, "CIDR", "addresses of this node's pods"},
+        {"cni-bridge", FLAG_STRING, &c->cni_bridge, "NAME",
+         "bridge of the pod network; another server on this machine needs another, and CIDRs"},
         {"cluster-dns", FLAG_STRING, &c->dns_ip, "IP",
          "address of the cluster's DNS; the tenth Service address if unset"},
         {"cluster-domain", FLAG_STRING, &c->cluster_domain, "DOMAIN", "DNS domain of the cluster"},
@@ -336,7 +398,7 @@ static int run_command(int argc, char **argv, const char *usage, const char *dis
         {"etcd-compaction-interval", FLAG_DURATION, &c->etcd_compact_ms, "TIME",
          "between compactions of etcd, 0: none"},
         {"resolv-conf", FLAG_STRING, &c->resolv_conf, "FILE",
-         "names of the world outside; /etc/resolv.conf if unset"},
+         "servers for names of the world outside, for DNS and pods; /etc/resolv.conf if unset"},
         {"log-level", FLAG_STRING, &c->log_level, "LEVEL", "debug, info, warn or error"},
         {0}};
     /* clang-format on */

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/host.h"
 
+#include "cmd/files.h"
+
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <sys/utsname.h>
-
-enum { ROUTES_BYTES_MAX = 64 * 1024 };
 
 const char *host_name(struct arena *a)
 {
@@ -37,21 +36,14 @@ struct str route_interface(struct str table)
     return STR_NULL;
 }
 
-/* The kernel says that the file has no bytes, so it is read until its end. */
 static struct str default_interface(struct arena *a)
 {
-    auto_fd fd = open("/proc/net/route", O_RDONLY | O_CLOEXEC);
-    char *text = arena_alloc(a, ROUTES_BYTES_MAX);
-    size_t len = 0;
+    struct str table;
+    struct err err = {0};
 
-    while (fd >= 0 && len < ROUTES_BYTES_MAX) {
-        ssize_t n = read(fd, text + len, ROUTES_BYTES_MAX - len);
-
-        if (n <= 0)
-            break;
-        len += (size_t)n;
-    }
-    return route_interface((struct str){text, len});
+    if (file_read("/proc/net/route", a, &table, &err) < 0)
+        return STR_NULL; /* no IPv4 routes: the first interface that is up will do */
+    return route_interface(table);
 }
 
 int host_address(struct arena *a, const char **ret_ip, struct err *err)

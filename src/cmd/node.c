@@ -20,7 +20,6 @@ enum { DNS_PORT = 10053 };
 
 struct node {
     const struct server_config *config;
-    const struct pki *pki;
     struct apiserver *as;
     struct arena arena;
     struct worker *worker;
@@ -60,6 +59,7 @@ static void start_kubelet(struct node *n)
         .port = (uint16_t)c->kubelet_port,
         .cluster_dns = c->dns_ip,
         .cluster_domain = c->cluster_domain,
+        .resolv_conf = c->resolv_conf,
         .pause_image = PAUSE_IMAGE,
         .no_oom_score_adj = n->no_oom_score_adj,
     };
@@ -98,7 +98,8 @@ static void start_runtime(struct node *n)
         start_kubelet(n);
         return;
     }
-    if (cni_write_config(opts.cni_conf_dir, "skiff0", c->pod_cidr, &err) < 0 ||
+    if (cni_write_config(opts.cni_conf_dir, c->cni_bridge, c->pod_cidr,
+                         !server_enabled(c, "proxy"), &err) < 0 ||
         containerd_start(&opts, &n->containerd, &err) < 0)
         LOG_ERROR("node", "container runtime not started: %s", err.msg);
 }
@@ -177,12 +178,16 @@ int node_start(const struct server_config *c, const struct pki *pki, struct apis
         return err_wrap(err, r, "the kubelet's certificate");
     }
     n->config = c;
-    n->pki = pki;
     n->as = as;
     n->no_oom_score_adj = prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) != 1;
     n->worker = worker_start("node", setup, teardown, n);
     *ret_n = n;
     return 0;
+}
+
+int node_renew(struct node *n, const struct pki *pki, struct err *err)
+{
+    return tls_context_reload(n->tls, pki->kubelet_cert, pki->kubelet_key, err);
 }
 
 struct node *node_stop(struct node *n)

@@ -27,15 +27,18 @@ static int load_or_make_key(struct maker *m, const char *name, struct str *ret_k
     return file_write(path, *ret_key, 0600, err);
 }
 
-/* True while more than a third of its life is left and it names all it must. */
-static bool still_good(struct maker *m, const struct cert_request *rq, struct str cert)
+/* A third of a life before it ends. */
+static int64_t due_sec(struct str cert)
 {
     int64_t end;
     struct err err = {0};
 
-    if (cert_not_after(cert, &end, &err) < 0)
-        return false;
-    if (end - m->now_sec < rq->lifetime_sec / 3)
+    return cert_not_after(cert, &end, &err) < 0 ? INT64_MIN : end - leaf_life_sec / 3;
+}
+
+static bool still_good(struct maker *m, const struct cert_request *rq, struct str cert)
+{
+    if (m->now_sec >= due_sec(cert))
         return false;
     return cert_covers(cert, rq->dns_names, rq->ips);
 }
@@ -104,10 +107,10 @@ static int make_servers(struct maker *m, const struct pki_names *names, struct e
     return load_or_make(m, "kubelet", &kubelet, &m->pki->kubelet_cert, &m->pki->kubelet_key, err);
 }
 
-int pki_load(const char *dir, const struct pki_names *names, const struct clock *clock,
-             struct arena *a, struct pki *ret_pki, struct err *err)
+int pki_load(const char *dir, const struct pki_names *names, int64_t now_sec, struct arena *a,
+             struct pki *ret_pki, struct err *err)
 {
-    struct maker m = {dir, a, clock->wall_ns(clock) / 1000000000, ret_pki};
+    struct maker m = {dir, a, now_sec, ret_pki};
     struct cert_request ca = {
         .common_name = "skiff-ca", .is_ca = true, .lifetime_sec = ca_life_sec};
     int r = folder_make(dir, 0700, err);
@@ -124,4 +127,36 @@ int pki_load(const char *dir, const struct pki_names *names, const struct clock 
     if (r < 0)
         return r;
     return load_or_make_key(&m, "sa", &ret_pki->token_key, err);
+}
+
+int64_t pki_due_sec(const struct pki *p)
+{
+    const struct str certs[] = {p->server_cert, p->kubelet_cert, p->kubelet_client_cert,
+                                p->admin_cert};
+    int64_t first = INT64_MAX;
+
+    for (size_t i = 0; i < ARRAY_LEN(certs); i++)
+        first = MIN(first, due_sec(certs[i]));
+    return first;
+}
+
+const char *pki_ca_warning(struct str ca_cert, const char *dir, int64_t now_sec, struct arena *a,
+                           bool *ret_ended)
+{
+    static const char todo[] =
+        "stop the server, remove %s/ca.crt and start it again: it makes a new one for the same "
+        "key, so that certificates and tokens stay valid; then hand out the new "
+        "admin.kubeconfig and restart the pods that keep the old ca.crt";
+    int64_t end;
+    struct err err = {0};
+
+    *ret_ended = false;
+    if (cert_not_after(ca_cert, &end, &err) < 0) {
+        *ret_ended = true;
+        return arena_printf(a, "%s/ca.crt cannot be read (%s): restore it", dir, err.msg);
+    }
+    if (end - now_sec >= PKI_CA_WARN_DAYS * DAY_SEC)
+        return NULL;
+    *ret_ended = end <= now_sec;
+    return arena_printf(a, todo, dir);
 }

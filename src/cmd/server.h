@@ -12,6 +12,7 @@ struct server_config { /* flags of `skiff server`, resolved */
     const char *service_cidr, *pod_cidr, *service_ip, *dns_ip, *cluster_domain;
     const char *node_name, *node_ip;
     const char *disable; /* "kubelet,proxy,dns" */
+    const char *cni_bridge; /* the interface that pods hang on */
     const char *runtime_endpoint, *token_file, *log_level, *resolv_conf;
     bool anonymous_auth;
     const char *etcd_servers, *etcd_prefix; /* NULL: the store is our own */
@@ -32,6 +33,8 @@ struct node; /* containerd, kubelet, proxy and DNS on a loop and thread of their
 /** Starts the node's parts against @as. ERR_* with what is missing; nothing runs then. */
 MUST_USE int node_start(const struct server_config *c, const struct pki *pki, struct apiserver *as,
                         struct node **ret_n, struct err *err);
+/** Gives the kubelet the certificate of @pki for new connections. ERR_PARSE: it keeps the old. */
+MUST_USE int node_renew(struct node *n, const struct pki *pki, struct err *err);
 /** Stops the parts; containers go on running. NULL is a no-op; returns NULL. Blocks. */
 struct node *node_stop(struct node *n);
 

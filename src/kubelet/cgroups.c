@@ -166,14 +166,16 @@ static int limit(const struct cgroups *cg, const char *path, const struct pod_re
 static int make_classes(const struct cgroups *cg, struct err *err)
 {
     struct pod_resources best_effort = {0};
-    int r = make(cg, "/kubepods", false, err);
+    int r = make(cg, CGROUP_SKIFF, false, err);
 
     if (r == 0)
-        r = make(cg, "/kubepods/burstable", false, err);
+        r = make(cg, CGROUP_PODS, false, err);
     if (r == 0)
-        r = make(cg, "/kubepods/besteffort", false, err);
+        r = make(cg, CGROUP_PODS "/burstable", false, err);
     if (r == 0)
-        r = limit(cg, "/kubepods/besteffort", &best_effort, err);
+        r = make(cg, CGROUP_PODS "/besteffort", false, err);
+    if (r == 0)
+        r = limit(cg, CGROUP_PODS "/besteffort", &best_effort, err);
     return r;
 }
 
@@ -281,7 +283,7 @@ static void ensure(void *arg)
     if (j->code == 0)
         j->code = limit(&j->cg, j->path, &j->res, &j->err);
     if (j->code == 0)
-        j->code = limit(&j->cg, "/kubepods/burstable", &j->burstable, &j->err);
+        j->code = limit(&j->cg, CGROUP_PODS "/burstable", &j->burstable, &j->err);
 }
 
 void cgroup_pod_ensure(struct kpod *kp, kpod_done done, void *arg)
@@ -347,8 +349,10 @@ static void remove_all(void *arg)
 
         for (size_t k = 0; root && k < ARRAY_LEN(classes); k++) {
             auto_arena a = {0};
+            const char *dir =
+                arena_printf(&a, "%s" CGROUP_PODS "%s/pod%s", root, classes[k], j->uid);
 
-            if (!remove_tree(arena_printf(&a, "%s/kubepods%s/pod%s", root, classes[k], j->uid), 0))
+            if (!remove_tree(dir, 0))
                 j->busy = true;
         }
     }

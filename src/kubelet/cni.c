@@ -21,7 +21,7 @@ static int enable_forwarding(struct err *err)
 }
 
 int cni_write_config(const char *conf_dir, const char *bridge, const char *pod_cidr,
-                     struct err *err)
+                     bool masquerade, struct err *err)
 {
     auto_arena a = {0};
     auto_buf b = {0};
@@ -35,7 +35,7 @@ int cni_write_config(const char *conf_dir, const char *bridge, const char *pod_c
     buf_printf(&b,
                "{\n  \"cniVersion\": \"0.4.0\",\n  \"name\": \"skiff\",\n  \"plugins\": [\n"
                "    {\n      \"type\": \"bridge\",\n      \"bridge\": \"%s\",\n"
-               "      \"isGateway\": true,\n      \"ipMasq\": true,\n      \"hairpinMode\": true,\n"
+               "      \"isGateway\": true,\n      \"ipMasq\": %s,\n      \"hairpinMode\": true,\n"
                "      \"ipam\": {\n        \"type\": \"host-local\",\n"
                "        \"dataDir\": \"/var/lib/cni/networks\",\n"
                "        \"ranges\": [[{\"subnet\": \"%s\"}]],\n"
@@ -43,6 +43,6 @@ int cni_write_config(const char *conf_dir, const char *bridge, const char *pod_c
                "    {\n      \"type\": \"portmap\",\n"
                "      \"capabilities\": {\"portMappings\": true}\n"
                "    }\n  ]\n}\n",
-               bridge, pod_cidr);
+               bridge, masquerade ? "true" : "false", pod_cidr);
     return kfile_write(arena_printf(&a, "%s/10-skiff.conflist", conf_dir), buf_view(&b), 0644, err);
 }

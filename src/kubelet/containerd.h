@@ -28,7 +28,8 @@ const char *containerd_endpoint(const struct containerd *c);
 /** Forgets it; with @stop it is told to end (containers go on without it). NULL ok; returns
  *  NULL. */
 struct containerd *containerd_free(struct containerd *c, bool stop);
-/** Writes the CNI configuration (bridge, host-local, portmap) for @pod_cidr into @conf_dir.
- *  ERR_IO. */
+/** Writes the CNI configuration (bridge, host-local, portmap) for @pod_cidr into @conf_dir. With
+ *  @masquerade the plugin hides pods behind the node's address, a dozen runs of iptables for each
+ *  pod; without, the proxy does it, by one rule for all. ERR_IO. */
 MUST_USE int cni_write_config(const char *conf_dir, const char *bridge, const char *pod_cidr,
-                              struct err *err);
+                              bool masquerade, struct err *err);

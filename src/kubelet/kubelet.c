@@ -22,6 +22,7 @@ static void copy_opts(struct kubelet *kl, const struct kubelet_opts *o)
     kl->opts.address = keep(kl, o->address);
     kl->opts.cluster_dns = keep(kl, o->cluster_dns);
     kl->opts.cluster_domain = keep(kl, o->cluster_domain);
+    kl->opts.resolv_conf = keep(kl, o->resolv_conf);
     kl->opts.pause_image = keep(kl, o->pause_image);
     kl->opts.ca_file = keep(kl, o->ca_file);
 }

@@ -19,6 +19,8 @@ struct kubelet_opts {
     uint16_t port;                 /* 10250 */
     const char *cluster_dns;       /* "10.96.0.10" */
     const char *cluster_domain;    /* "cluster.local" */
+    const char *resolv_conf;       /* of pods that use the node's DNS; NULL: /etc/resolv.conf, or
+                                    * what it stands for behind a stub resolver */
     uint32_t max_pods;             /* 0: 110 */
     const char *pause_image;       /* name under which the built-in image is imported */
     bool no_oom_score_adj;         /* CAP_SYS_RESOURCE is missing: never lower a score */

@@ -217,7 +217,10 @@ void volumes_setup(struct kpod *kp, kpod_done done, void *arg);
 void volumes_teardown(struct kubelet *kl, const char *uid, kpod_done done, void *arg);
 
 /* qos.c */
-/** Makes the node's cgroups (kubepods and the two below). */
+/* All that skiff makes is below one cgroup of its own. */
+#define CGROUP_SKIFF "/skiff"
+#define CGROUP_PODS CGROUP_SKIFF "/kubepods"
+/** Makes the node's cgroups (CGROUP_PODS and the two below). */
 MUST_USE int cgroups_start(struct kubelet *kl, struct err *err);
 void cgroups_stop(struct kubelet *kl);
 /** Makes and fills the pod's cgroup. */

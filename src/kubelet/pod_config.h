@@ -101,7 +101,7 @@ struct pod_resources { /* 0: unlimited, or nothing asked for */
 };
 /** What the pod's cgroup gets. */
 struct pod_resources pod_resources_of(const struct core_pod *pod);
-/** "/kubepods/burstable/pod<uid>", in @a. */
+/** "/skiff/kubepods/burstable/pod<uid>", in @a. */
 char *cgroup_pod_path(const struct core_pod *pod, const char *uid, struct arena *a);
 /** The amount of @resource in @list (a map of quantities of some API struct). */
 #define resource_amount(list, name) \
@@ -148,6 +148,11 @@ struct resolv_conf {
 void resolv_conf_deinit(struct resolv_conf *rc); /** Frees the lists. */
 /** Adds what @text, a resolv.conf, says. Strings in @a. */
 void resolv_conf_parse(struct resolv_conf *rc, struct str text, struct arena *a);
+/** The node's resolv.conf: @path, or, with NULL, /etc/resolv.conf; if that names a stub resolver on
+ *  loopback, which pods cannot reach, the file with the real servers. A missing /etc/resolv.conf is
+ *  an empty one. Blocks. ERR_NOT_FOUND, ERR_TOO_LARGE, ERR_IO. */
+MUST_USE int host_resolv_conf(const char *path, struct arena *a, struct str *ret_text,
+                              struct err *err);
 /** The DNS configuration of @pod from the node's @host file's text. Strings in @a. */
 void pod_dns(const struct core_pod *pod, const char *cluster_dns, const char *cluster_domain,
              struct str host, struct arena *a, struct resolv_conf *ret_rc);

@@ -64,8 +64,10 @@ void sandbox_create(struct kpod *kp);
 void sandbox_refresh(struct kpod *kp);
 /** Stops kp->sandbox (network too); it is kept, not ready. Kicks when done. */
 void sandbox_stop(struct kpod *kp);
-/** Removes sandbox @id from the runtime, whatever it holds; failures are seen by the next sweep. */
+/** Stops and removes sandbox @id, whatever it holds; failures are seen by the next sweep. */
 void sandbox_remove(struct kubelet *kl, const char *id);
+/** True if @s, of pod @kp, is neither its sandbox nor may be the one that is being made. */
+bool sandbox_replaced(const struct kpod *kp, const Runtime__V1__PodSandbox *s);
 
 /* containers.c */
 /** Begins to start @kc: image, configuration, creation, start, postStart. KC_IDLE only. */

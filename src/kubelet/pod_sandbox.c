@@ -27,6 +27,109 @@ static void making_end(struct making *m)
     kpod_unref(kp);
 }
 
+struct removal { /* of a sandbox; tried again, since its containers may just be going too */
+    struct kubelet *kl;
+    char *id;
+    struct timer again;
+    unsigned tries;
+    bool stopped; /* its network was taken down */
+};
+
+static void removal_failed(struct removal *r, struct str why)
+{
+    if (!r->kl->stopping && ++r->tries < REMOVE_TRIES_MAX) {
+        timer_start(&r->again, REMOVE_RETRY_MS, 0);
+        return;
+    }
+    LOG_DEBUG("kubelet", "a sandbox could not be removed: %.*s", STR_ARG(why));
+    kubelet_unref(r->kl);
+    free(r->id);
+    free(r);
+}
+
+static void on_removal(void *arg, enum grpc_status status, struct str why,
+                       const ProtobufCMessage *response)
+{
+    struct removal *r = arg;
+
+    (void)response;
+    if (r->kl->stopping || (status != GRPC_OK && status != GRPC_NOT_FOUND)) {
+        removal_failed(r, why);
+    } else if (!r->stopped) {
+        r->stopped = true;
+        cri_remove_pod_sandbox(r->kl->cri, r->id, on_removal, r);
+    } else {
+        kubelet_unref(r->kl);
+        free(r->id);
+        free(r);
+    }
+}
+
+static void removal_try(struct timer *t)
+{
+    struct removal *r = container_of(t, struct removal, again);
+
+    if (r->kl->stopping)
+        removal_failed(r, STR("the kubelet stops"));
+    else if (r->stopped)
+        cri_remove_pod_sandbox(r->kl->cri, r->id, on_removal, r);
+    else
+        cri_stop_pod_sandbox(r->kl->cri, r->id, on_removal, r);
+}
+
+void sandbox_remove(struct kubelet *kl, const char *id)
+{
+    struct removal *r = xnew(struct removal);
+
+    r->kl = kubelet_ref(kl);
+    r->id = xstrdup(id);
+    timer_init(&r->again, kl->loop, removal_try);
+    removal_try(&r->again);
+}
+
+bool sandbox_replaced(const struct kpod *kp, const Runtime__V1__PodSandbox *s)
+{
+    if (kp->sandbox.id) /* none is being made */
+        return strcmp(kp->sandbox.id, s->id) != 0;
+    return s->metadata && s->metadata->attempt < kp->sandbox_attempt;
+}
+
+static void on_failed_listed(void *arg, enum grpc_status status, struct str why,
+                             const ProtobufCMessage *response)
+{
+    const Runtime__V1__ListPodSandboxResponse *rp = (const void *)response;
+    struct kpod *kp = arg;
+
+    (void)why; /* then the next sweep sees them */
+    for (size_t i = 0; status == GRPC_OK && !kp->kl->stopping && i < rp->n_items; i++) {
+        const Runtime__V1__PodSandbox *s = rp->items[i];
+
+        if (s->metadata && strcmp(s->metadata->uid, kp->uid) == 0 && sandbox_replaced(kp, s) &&
+            s->state != RUNTIME__V1__POD_SANDBOX_STATE__SANDBOX_READY)
+            sandbox_remove(kp->kl, s->id);
+    }
+    kpod_unref(kp);
+}
+
+/* The runtime keeps the record, and perhaps the network, of a sandbox that it could not make. */
+static void remove_failed(struct kpod *kp)
+{
+    Runtime__V1__ListPodSandboxRequest rq = RUNTIME__V1__LIST_POD_SANDBOX_REQUEST__INIT;
+    Runtime__V1__PodSandboxFilter filter = RUNTIME__V1__POD_SANDBOX_FILTER__INIT;
+    Runtime__V1__PodSandboxFilter__LabelSelectorEntry label =
+        RUNTIME__V1__POD_SANDBOX_FILTER__LABEL_SELECTOR_ENTRY__INIT;
+    Runtime__V1__PodSandboxFilter__LabelSelectorEntry *labels[] = {&label};
+    auto_arena a = {0};
+
+    label.key = arena_strdup(&a, LABEL_POD_UID);
+    label.value = kp->uid;
+    filter.label_selector = labels;
+    filter.n_label_selector = ARRAY_LEN(labels);
+    rq.filter = &filter;
+    cri_call(kp->kl->cri, CRI_LIST_POD_SANDBOX, &rq.base, CRI_TIMEOUT_DEFAULT, on_failed_listed,
+             kpod_ref(kp));
+}
+
 static void making_failed(struct making *m, struct str why)
 {
     struct kpod *kp = m->pod;
@@ -35,6 +138,7 @@ static void making_failed(struct making *m, struct str why)
                "Failed to create pod sandbox: %.*s", STR_ARG(why));
     kp->sandbox_attempt++; /* the runtime may hold on to the name of the one that failed */
     kp->retry_after_ms = loop_now_ms(kp->kl->loop) + RETRY_MS;
+    remove_failed(kp);
     making_end(m);
 }
 
@@ -180,51 +284,4 @@ void sandbox_stop(struct kpod *kp)
 {
     kp->sandbox_busy = true;
     cri_stop_pod_sandbox(kp->kl->cri, kp->sandbox.id, on_stopped, kpod_ref(kp));
-}
-
-struct removal { /* of a sandbox; tried again, since its containers may just be going too */
-    struct kubelet *kl;
-    char *id;
-    struct timer again;
-    unsigned tries;
-};
-
-static void removal_try(struct timer *t);
-
-static void on_removed(void *arg, enum grpc_status status, struct str why,
-                       const ProtobufCMessage *response)
-{
-    struct removal *r = arg;
-
-    (void)response;
-    if (status != GRPC_OK && status != GRPC_NOT_FOUND && !r->kl->stopping &&
-        ++r->tries < REMOVE_TRIES_MAX) {
-        timer_start(&r->again, REMOVE_RETRY_MS, 0);
-        return;
-    }
-    if (status != GRPC_OK && status != GRPC_NOT_FOUND)
-        LOG_DEBUG("kubelet", "a sandbox could not be removed: %.*s", STR_ARG(why));
-    kubelet_unref(r->kl);
-    free(r->id);
-    free(r);
-}
-
-static void removal_try(struct timer *t)
-{
-    struct removal *r = container_of(t, struct removal, again);
-
-    if (r->kl->stopping)
-        on_removed(r, GRPC_CANCELLED, STR("the kubelet stops"), NULL);
-    else
-        cri_remove_pod_sandbox(r->kl->cri, r->id, on_removed, r);
-}
-
-void sandbox_remove(struct kubelet *kl, const char *id)
-{
-    struct removal *r = xnew(struct removal);
-
-    r->kl = kubelet_ref(kl);
-    r->id = xstrdup(id);
-    timer_init(&r->again, kl->loop, removal_try);
-    removal_try(&r->again);
 }

@@ -171,7 +171,7 @@ char *cgroup_pod_path(const struct core_pod *pod, const char *uid, struct arena 
     const char *class = qos_class(pod);
 
     if (strcmp(class, "Guaranteed") == 0)
-        return arena_printf(a, "/kubepods/pod%s", uid);
-    return arena_printf(a, "/kubepods/%s/pod%s",
+        return arena_printf(a, CGROUP_PODS "/pod%s", uid);
+    return arena_printf(a, CGROUP_PODS "/%s/pod%s",
                         strcmp(class, "Burstable") == 0 ? "burstable" : "besteffort", uid);
 }

@@ -422,14 +422,13 @@ static void check_stray_sandbox(struct runtime_state *rs, const Runtime__V1__Pod
             kpod_kick(kp);
         return;
     }
-    if (kp->sandbox_busy || !kp->sandbox.id || strcmp(kp->sandbox.id, s->id) == 0)
+    if (!sandbox_replaced(kp, s))
         return;
     for (size_t i = 0; i < list->n_containers; i++) {
         if (strcmp(list->containers[i]->pod_sandbox_id, s->id) == 0 &&
             kept(kp, list->containers[i]->id))
             return;
     }
-    cri_stop_pod_sandbox(rs->kl->cri, s->id, on_stray, kubelet_ref(rs->kl));
     sandbox_remove(rs->kl, s->id);
 }
 

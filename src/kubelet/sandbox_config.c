@@ -180,24 +180,26 @@ void pod_dns(const struct core_pod *pod, const char *cluster_dns, const char *cl
     cut_to_limits(ret_rc);
 }
 
-/* The node's resolv.conf; behind a stub resolver on loopback, which pods cannot reach, the file
- * that names the real servers. */
-static struct str host_resolv_conf(struct arena *a)
+int host_resolv_conf(const char *path, struct arena *a, struct str *ret_text, struct err *err)
 {
     static const char *const real = "/run/systemd/resolve/resolv.conf";
     struct resolv_conf rc = {0};
-    struct str host = STR(""), other;
-    struct err err = {0};
+    struct str other;
     bool stub;
+    int r = kfile_read(path ? path : "/etc/resolv.conf", RESOLV_CONF_MAX, a, ret_text, err);
 
-    if (kfile_read("/etc/resolv.conf", RESOLV_CONF_MAX, a, &host, &err) < 0)
-        return STR("");
-    resolv_conf_parse(&rc, host, a);
+    if (r == ERR_NOT_FOUND && !path) {
+        *ret_text = STR("");
+        return 0;
+    }
+    if (r < 0 || path)
+        return r;
+    resolv_conf_parse(&rc, *ret_text, a);
     stub = rc.servers.n == 1 && str_has_prefix(str_from(rc.servers.v[0]), STR("127."));
     resolv_conf_deinit(&rc);
-    if (stub && kfile_read(real, RESOLV_CONF_MAX, a, &other, &err) == 0)
-        return other;
-    return host;
+    if (stub && kfile_read(real, RESOLV_CONF_MAX, a, &other, &(struct err){0}) == 0)
+        *ret_text = other;
+    return 0;
 }
 
 static char **texts(struct arena *a, char **v, size_t n)
@@ -209,19 +211,24 @@ static char **texts(struct arena *a, char **v, size_t n)
     return copy;
 }
 
-static Runtime__V1__DNSConfig *dns_config(const struct kpod *kp, struct arena *a)
+static int dns_config(const struct kpod *kp, struct arena *a, Runtime__V1__DNSConfig **ret_c,
+                      struct err *err)
 {
     Runtime__V1__DNSConfig *c = arena_new(a, Runtime__V1__DNSConfig);
     struct resolv_conf rc = {0};
+    struct str host;
+    int r = host_resolv_conf(kp->kl->opts.resolv_conf, a, &host, err);
 
+    if (r < 0)
+        return err_wrap(err, r, "the node's DNS");
     runtime__v1__dnsconfig__init(c);
-    pod_dns(kp->pod, kp->kl->opts.cluster_dns, kp->kl->opts.cluster_domain, host_resolv_conf(a), a,
-            &rc);
+    pod_dns(kp->pod, kp->kl->opts.cluster_dns, kp->kl->opts.cluster_domain, host, a, &rc);
     c->servers = texts(a, rc.servers.v, c->n_servers = rc.servers.n);
     c->searches = texts(a, rc.searches.v, c->n_searches = rc.searches.n);
     c->options = texts(a, rc.options.v, c->n_options = rc.options.n);
     resolv_conf_deinit(&rc);
-    return c;
+    *ret_c = c;
+    return 0;
 }
 
 static void add_port(Runtime__V1__PodSandboxConfig *c, const struct core_container_port *p,
@@ -366,7 +373,9 @@ int sandbox_config_make(struct kpod *kp, struct arena *a,
     if (!kp->pod->spec.host_network) /* else the node's own */
         c->hostname = host;
     c->log_directory = kpod_log_dir(kp, a);
-    c->dns_config = dns_config(kp, a);
+    r = dns_config(kp, a, &c->dns_config, err);
+    if (r < 0)
+        return r;
     add_ports(kp->pod, c, a);
     c->linux = linux_config(kp, a);
     *ret_config = c;

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proxy/model.h"
 
+#include "base/buf.h"
+
+#include <arpa/inet.h>
+
 struct builder {
     struct model *model;
     const struct omap *slices;
-    const char *node_name;
+    const struct model_node *node;
     size_t cap;
 };
 
@@ -64,7 +68,7 @@ static void take_slice(struct builder *b, const struct discovery_endpoint_slice 
         add_endpoint(b, r, (struct endpoint){
             .ip = str_dup(&b->model->arena, e->addresses.v[0]),
             .port = (uint16_t)port,
-            .local = e->node_name && str_eqz(*e->node_name, b->node_name)});
+            .local = e->node_name && str_eqz(*e->node_name, b->node->name)});
     }
 }
 
@@ -139,7 +143,7 @@ static void fill_frontends(struct builder *b, const struct core_service *s,
         /* "Proxy": traffic shall pass through the load balancer, so it is not caught here. */
         if (ipv4(ip) && !(in->ip_mode && str_eq(*in->ip_mode, STR("Proxy"))))
             add_frontend(b, r, (struct frontend){FRONTEND_EXTERNAL_IP, str_dup(a, ip), port,
-                                                 external_local});
+                                                 external_local, true});
     }
     if (sp->node_port > 0)
         add_frontend(b, r, (struct frontend){FRONTEND_NODE_PORT, STR_NULL,
@@ -155,6 +159,44 @@ static uint32_t affinity_of(const struct core_service *s)
     return c && c->client_ip && c->client_ip->timeout_seconds
                ? (uint32_t)*c->client_ip->timeout_seconds
                : 10800;
+}
+
+/* The bits of an IPv4 network "a.b.c.d/n" that count; false if @cidr is none. */
+static bool network_of(struct str cidr, uint32_t *ret_net, uint32_t *ret_mask)
+{
+    auto_arena a = {0};
+    struct str bits, ip = str_cut(str_trim(cidr), '/', &bits);
+    struct in_addr addr;
+    int64_t n;
+
+    if (inet_pton(AF_INET, str_dupz(&a, ip), &addr) != 1 || !str_to_i64(bits, &n) || n < 0 ||
+        n > 32)
+        return false;
+    *ret_mask = n == 0 ? 0 : UINT32_MAX << (32 - n);
+    *ret_net = ntohl(addr.s_addr) & *ret_mask;
+    return true;
+}
+
+/* Ranges of another family do not count; they are validated by the API. */
+static struct str sources_of(struct builder *b, const struct core_service *s)
+{
+    auto_buf out = {0};
+    struct in_addr node;
+    bool node_in = false, node_known = inet_pton(AF_INET, b->node->ip, &node) == 1;
+    uint32_t net, mask;
+
+    for (size_t i = 0; i < s->spec.load_balancer_source_ranges.n; i++) {
+        if (!network_of(s->spec.load_balancer_source_ranges.v[i], &net, &mask))
+            continue;
+        buf_printf(&out, "%s%u.%u.%u.%u/%d", out.len > 0 ? ", " : "", net >> 24, net >> 16 & 255,
+                   net >> 8 & 255, net & 255, __builtin_popcount(mask));
+        node_in = node_in || (node_known && (ntohl(node.s_addr) & mask) == net);
+    }
+    for (size_t i = 0; node_in && i < s->status.load_balancer.ingress.n; i++) {
+        if (ipv4(s->status.load_balancer.ingress.v[i].ip))
+            buf_printf(&out, ", %.*s", STR_ARG(s->status.load_balancer.ingress.v[i].ip));
+    }
+    return out.len > 0 ? str_dup(&b->model->arena, buf_view(&out)) : STR_NULL;
 }
 
 static bool skipped(const struct object *o, const struct core_service *s)
@@ -181,7 +223,8 @@ static void add_service(struct builder *b, const struct object *o)
         }
         r = &m->v[m->n++];
         *r = (struct service_rules){.protocol = protocol_of(sp->protocol),
-                                    .affinity_sec = affinity_of(s)};
+                                    .affinity_sec = affinity_of(s),
+                                    .sources = sources_of(b, s)};
         r->id = str_printf(&m->arena, "%.*s/%.*s:%.*s/%s/%d", STR_ARG(o->ns), STR_ARG(o->name),
                            STR_ARG(sp->name), r->protocol, sp->port);
         fill_frontends(b, s, sp, r);
@@ -189,10 +232,10 @@ static void add_service(struct builder *b, const struct object *o)
     }
 }
 
-void model_build(const struct omap *services, const struct omap *slices, const char *node_name,
-                 struct model *ret_m)
+void model_build(const struct omap *services, const struct omap *slices,
+                 const struct model_node *node, struct model *ret_m)
 {
-    struct builder b = {.model = ret_m, .slices = slices, .node_name = node_name};
+    struct builder b = {.model = ret_m, .slices = slices, .node = node};
     struct omap_iter it;
 
     *ret_m = (struct model){0};

@@ -2,8 +2,9 @@
 /* nft_rules.c - the table "ip skiff":
  *
  *     prerouting, output -> services -> map service_ips / node_ports -> svc-X -> ep-Y: dnat
+ *     prerouting, output (before that) -> map firewall_ips -> fw-X: drops foreign sources
  *     forward, input, output (filter)  -> map no_endpoints -> reject
- *     postrouting: what was marked is masqueraded
+ *     postrouting: what was marked is masqueraded, and what pods send out of their network
  *
  * A Service costs map elements and chains, not rules on the path of every packet. */
 #include "proxy/nft_rules.h"
@@ -130,6 +131,18 @@ static struct str build_service_chain(struct nft_state *s, struct arena *a,
     return name;
 }
 
+/* Whoever is not in the ranges of a load balancer is dropped, before the address is changed. */
+static void build_firewall(struct nft_state *s, struct arena *a, const struct service_rules *r,
+                           const struct frontend *f)
+{
+    struct str name = hash_name(a, "fw", r->id);
+    struct buf b = {0};
+
+    buf_printf(&b, "ip saddr != { %.*s } drop\n", STR_ARG(r->sources));
+    put(&s->chains, name, &b);
+    add_element(s, a, "firewall_ips", r, f, str_printf(a, "goto %.*s", STR_ARG(name)));
+}
+
 static void build_service(struct nft_state *s, struct arena *a, const struct service_rules *r)
 {
     for (size_t i = 0; i < r->n_endpoints; i++)
@@ -139,6 +152,8 @@ static void build_service(struct nft_state *s, struct arena *a, const struct ser
         bool node_port = f->kind == FRONTEND_NODE_PORT;
         struct str chain = build_service_chain(s, a, r, f);
 
+        if (f->load_balancer && r->sources.p)
+            build_firewall(s, a, r, f);
         if (chain.p)
             add_element(s, a, node_port ? "node_ports" : "service_ips", r, f,
                         str_printf(a, "goto %.*s", STR_ARG(chain)));
@@ -191,6 +206,8 @@ static void write_base(const char *pod_cidr, struct buf *out)
              "map node_ports { type inet_proto . inet_service : verdict; }\n"
              "map no_endpoints { type ipv4_addr . inet_proto . inet_service : verdict; }\n"
              "map no_endpoint_ports { type inet_proto . inet_service : verdict; }\n"
+             "map firewall_ips { type ipv4_addr . inet_proto . inet_service : verdict; }\n"
+             "chain firewall { ip daddr . meta l4proto . th dport vmap @firewall_ips; }\n"
              "chain mark-masquerade { meta mark set meta mark or " MARK "; }\n"
              "chain reject-it { meta l4proto tcp reject with tcp reset; reject; }\n"
              "chain services {\n"
@@ -208,13 +225,17 @@ static void write_base(const char *pod_cidr, struct buf *out)
              "  type nat hook postrouting priority srcnat;\n"
              "  meta mark and " MARK " == " MARK
              " meta mark set meta mark xor " MARK " masquerade\n"
+             "  ip saddr @pod_networks ip daddr != @pod_networks ip daddr != 224.0.0.0/4 "
+             "masquerade\n"
              "}\n"
+             "chain filter-prerouting { type filter hook prerouting priority -110; "
+             "ct state new jump firewall; }\n"
              "chain filter-input { type filter hook input priority -110; "
              "ct state new jump refuse; }\n"
              "chain filter-forward { type filter hook forward priority -110; "
              "ct state new jump refuse; }\n"
              "chain filter-output { type filter hook output priority -110; "
-             "ct state new jump refuse; }\n"
+             "ct state new jump firewall; ct state new jump refuse; }\n"
              "}\n");
 }
 

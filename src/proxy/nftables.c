@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nftables.c - the nftables backend: each change is one transaction of libnftables, incremental
  * where the former state is known, whole after a failure or a start. */
+#include "base/log.h"
 #include "proxy/backend.h"
+#include "proxy/conntrack.h"
 #include "proxy/nft_rules.h"
 
 #include <nftables/libnftables.h>
@@ -12,6 +14,7 @@ struct nftables {
     char *pod_cidr;
     struct nft_state applied;
     bool known; /* applied is what the kernel has */
+    uint64_t udp_hash; /* of what stale flows were last looked for by */
 };
 
 static int run(struct nft_ctx *ctx, const char *commands, struct err *err)
@@ -19,6 +22,24 @@ static int run(struct nft_ctx *ctx, const char *commands, struct err *err)
     if (nft_run_cmd_from_buffer(ctx, commands) == 0)
         return 0;
     return err_new(err, ERR_IO, "nftables: %s", nft_ctx_get_error_buffer(ctx));
+}
+
+/* Once new flows go elsewhere; what fails here is tried with the next change of a UDP Service. */
+static void end_stale_flows(struct nftables *n, const struct model *m)
+{
+    struct udp_index *x = udp_index_new(m);
+    struct err err = {0};
+    unsigned ended = 0;
+
+    if (udp_index_hash(x) != n->udp_hash) {
+        if (conntrack_end_stale(x, &ended, &err) < 0)
+            LOG_WARN("proxy", "%s", err.msg);
+        else
+            n->udp_hash = udp_index_hash(x);
+        if (ended > 0)
+            LOG_DEBUG("proxy", "ended stale UDP flows=%u", ended);
+    }
+    udp_index_free(x);
 }
 
 static int apply(struct backend *b, const struct model *m, struct err *err)
@@ -43,6 +64,7 @@ static int apply(struct backend *b, const struct model *m, struct err *err)
     nft_state_deinit(&n->applied);
     n->applied = want;
     n->known = true;
+    end_stale_flows(n, m);
     return 0;
 }
 

@@ -66,13 +66,13 @@ static void on_applied(void *arg)
 static void on_sync(struct timer *t)
 {
     struct proxy *p = container_of(t, struct proxy, sync);
+    struct model_node node = {p->opts.node_name, p->opts.node_ip};
 
     if (p->applying || !p->synced)
         return;
     p->dirty = false;
     p->applying = true;
-    model_build(informer_objects(p->services), informer_objects(p->slices), p->opts.node_name,
-                &p->model);
+    model_build(informer_objects(p->services), informer_objects(p->slices), &node, &p->model);
     loop_work(p->loop, apply, on_applied, p);
 }
 

@@ -7,7 +7,8 @@ struct proxy;
 struct proxy_opts {
     struct client *client;    /* as system:kube-proxy; borrowed */
     const char *node_name, *node_ip;
-    const char *pod_cidr;     /* traffic from elsewhere to a Service is masqueraded */
+    const char *pod_cidr;     /* what comes from elsewhere to a Service, and what goes
+                               * from pods elsewhere, is masqueraded */
     const char *backend;      /* "nftables" */
 };
 /** Starts. ERR_IO when the kernel refuses nftables. */

@@ -33,7 +33,7 @@ def row(what, value, yardstick="", ratio="", budget=""):
 
 
 class Server:
-    def __init__(self, binary):
+    def __init__(self, binary, args=("--disable=kubelet,proxy,dns",)):
         self.dir = tempfile.mkdtemp(prefix="skiff-bench-")
         self.port = free_port()
         tokens = os.path.join(self.dir, "tokens")
@@ -44,7 +44,7 @@ class Server:
         self.process = subprocess.Popen(
             [binary, "server", "--data-dir=" + self.dir + "/data", "--run-dir=" + self.dir + "/run",
              "--bind-address=127.0.0.1", "--secure-port=%d" % self.port,
-             "--disable=kubelet,proxy,dns", "--token-auth-file=" + tokens],
+             "--token-auth-file=" + tokens, *args],
             stderr=open(self.dir + "/log", "wb"))
         while True:
             try:
@@ -74,9 +74,12 @@ class Server:
             fields = f.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def stop(self):
+    def end(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(20)
+
+    def stop(self):
+        self.end()
         shutil.rmtree(self.dir, ignore_errors=True)
 
 

@@ -100,7 +100,9 @@ class Cluster:
         self.process.wait()
 
     def stop(self):
-        if self.process.poll() is None:
+        """Takes everything back; a leak or a memory error of the server fails the run."""
+        ran = self.process.poll() is None
+        if ran:
             self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(30)
@@ -108,6 +110,7 @@ class Cluster:
                 self.kill()
         env = dict(os.environ, SKIFF_DATA=self.data, SKIFF_RUN=self.run)
         subprocess.call([ROOT + "/tools/down.sh"], env=env, stdout=subprocess.DEVNULL)
+        assert not ran or self.process.returncode == 0, self.read_log()
 
 
 def why_not():
@@ -117,6 +120,11 @@ def why_not():
         if not os.path.exists(path):
             return path + " is not installed"
     return ""
+
+
+def pytest_collection_modifyitems(items):
+    """Tests with a cluster of their own run before the common one starts: it stays to the end."""
+    items.sort(key=lambda item: "cluster" in item.fixturenames)
 
 
 @pytest.fixture(scope="session")

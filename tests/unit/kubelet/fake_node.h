@@ -42,6 +42,8 @@ struct fake_node {
     unsigned runs, stops, pulls; /* sandboxes made, containers told to stop, images pulled */
     bool down;                  /* it does not answer */
     bool no_events;             /* exits are not told, only found */
+    bool refuses_removal;       /* of sandboxes */
+    bool keeps_failed;          /* a sandbox that failed leaves its record, as with containerd */
     const char *run_error, *create_error, *start_error, *pull_error; /* NULL: works */
     bool image_missing;
     int32_t stop_exit_code;     /* of a container that is told to stop */

@@ -139,7 +139,7 @@ static reply run_sandbox(struct cri_call *c, struct fake_node *f)
     Runtime__V1__RunPodSandboxResponse *rp = REPLY(RunPodSandboxResponse, RUN_POD_SANDBOX_RESPONSE);
 
     f->runs++;
-    if (f->run_error) {
+    if (f->run_error && !f->keeps_failed) {
         refuse(c, GRPC_UNKNOWN, f->run_error);
         return NULL;
     }
@@ -150,8 +150,12 @@ static reply run_sandbox(struct cri_call *c, struct fake_node *f)
     s->pod_name = xstrdup(rq->config->metadata->name);
     s->attempt = rq->config->metadata->attempt;
     s->created_ns = loop_wall_ns(f->loop);
-    s->ready = true;
+    s->ready = !f->run_error;
     vec_push(&f->sandboxes, s);
+    if (f->run_error) {
+        refuse(c, GRPC_UNKNOWN, f->run_error);
+        return NULL;
+    }
     rp->pod_sandbox_id = s->id;
     return &rp->base;
 }
@@ -325,6 +329,7 @@ static reply list_sandboxes(struct cri_call *c, struct fake_node *f)
             continue;
         item->id = s->id;
         item->metadata = REPLY(PodSandboxMetadata, POD_SANDBOX_METADATA);
+        item->metadata->uid = s->pod_uid;
         item->metadata->attempt = s->attempt;
         item->state = s->ready ? RUNTIME__V1__POD_SANDBOX_STATE__SANDBOX_READY
                                : RUNTIME__V1__POD_SANDBOX_STATE__SANDBOX_NOTREADY;
@@ -387,6 +392,10 @@ static reply perform(struct cri_call *c, struct fake_node *f)
             s->ready = false;
         return &REPLY(StopPodSandboxResponse, STOP_POD_SANDBOX_RESPONSE)->base;
     case CRI_REMOVE_POD_SANDBOX:
+        if (f->refuses_removal) {
+            refuse(c, GRPC_UNKNOWN, "not now");
+            return NULL;
+        }
         s = sandbox_by_id(f, ((const Runtime__V1__RemovePodSandboxRequest *)c->rq)->pod_sandbox_id);
         if (s)
             s->removed = true;

@@ -273,6 +273,27 @@ static void test_dns_follows_the_policy(void **state)
               "ns.svc.cluster.local svc.cluster.local cluster.local example.org ", "ndots:2 ");
 }
 
+static void test_resolv_conf_of_the_node_is_the_one_given(void **state)
+{
+    static const struct str given = {"nameserver 192.0.2.7\n", 21};
+    char path[] = "/tmp/skiff-test-resolv-XXXXXX";
+    auto_arena a = {0};
+    struct err err = {0};
+    struct str text;
+    int fd = mkstemp(path);
+
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, given.p, given.len), given.len);
+    assert_int_equal(close(fd), 0);
+    assert_ok(host_resolv_conf(path, &a, &text, &err), &err);
+    assert_str_equal(text, "nameserver 192.0.2.7\n");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(host_resolv_conf(path, &a, &text, &err), ERR_NOT_FOUND);
+    assert_non_null(strstr(err.msg, path));
+    assert_ok(host_resolv_conf(NULL, &a, &text, &err), &err);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_env_of_config_maps),
         cmocka_unit_test(test_downward_labels_are_quoted_lines),
         cmocka_unit_test(test_dns_follows_the_policy),
+        cmocka_unit_test(test_resolv_conf_of_the_node_is_the_one_given),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

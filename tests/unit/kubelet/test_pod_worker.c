@@ -328,6 +328,56 @@ static void test_sandbox_that_fails_is_tried_again(void **state)
     assert_phase(f, "Running");
 }
 
+static void test_failed_sandboxes_are_removed(void **state)
+{
+    struct fake_node *f = *state;
+
+    fake_start(f);
+    f->run_error = "no network";
+    f->keeps_failed = true;
+    fake_pod(f, ONE);
+    fake_run(f, 60000);
+    assert_in_range(f->runs, 20, 30);
+    assert_in_range(fake_sandboxes(f), 0, 1); /* one may just have failed */
+    f->run_error = NULL;
+    fake_run(f, 5000);
+    assert_phase(f, "Running");
+    assert_int_equal(fake_sandboxes(f), 1);
+}
+
+/* What another kubelet left, and what was not removed at once, goes with a sweep. */
+static void test_failed_sandboxes_of_before_are_removed(void **state)
+{
+    struct fake_node *f = *state;
+
+    fake_start(f);
+    f->run_error = "no network";
+    f->keeps_failed = f->refuses_removal = true;
+    fake_pod(f, ONE);
+    fake_run(f, 30000);
+    assert_in_range(fake_sandboxes(f), 10, 15);
+    f->refuses_removal = false;
+    fake_restart(f);
+    fake_run(f, 100000);
+    assert_true(f->runs > 30); /* it goes on trying all the while */
+    assert_in_range(fake_sandboxes(f), 0, 1);
+}
+
+static void test_deleted_pod_leaves_no_failed_sandbox(void **state)
+{
+    struct fake_node *f = *state;
+
+    fake_start(f);
+    f->run_error = "no network";
+    f->keeps_failed = true;
+    fake_pod(f, ONE);
+    fake_run(f, 9000);
+    fake_delete(f, "p", 1);
+    fake_run(f, 3000);
+    assert_null(fake_get(f, "p"));
+    assert_int_equal(fake_sandboxes(f), 0);
+}
+
 static void test_configuration_errors_are_shown(void **state)
 {
     struct fake_node *f = *state;
@@ -643,6 +693,9 @@ int main(void)
         T(test_pods_end_by_their_policy),
         T(test_volumes_that_fail_are_tried_again),
         T(test_sandbox_that_fails_is_tried_again),
+        T(test_failed_sandboxes_are_removed),
+        T(test_failed_sandboxes_of_before_are_removed),
+        T(test_deleted_pod_leaves_no_failed_sandbox),
         T(test_configuration_errors_are_shown),
         T(test_failed_creation_and_start_are_shown),
         T(test_missing_image_with_policy_never),

@@ -24,18 +24,18 @@ static const struct core_pod *pod_of(struct arena *a, const char *spec)
 static void test_classes(void **state)
 {
     static const char *const cases[][3] = {
-        {CONTAINER(""), "BestEffort", "/kubepods/besteffort/podu"},
-        {CONTAINER(LIMITS("1", "1Gi")), "Guaranteed", "/kubepods/podu"},
+        {CONTAINER(""), "BestEffort", "/skiff/kubepods/besteffort/podu"},
+        {CONTAINER(LIMITS("1", "1Gi")), "Guaranteed", "/skiff/kubepods/podu"},
         {CONTAINER(LIMITS("1", "1Gi") "," REQUESTS("1000m", "1024Mi")), "Guaranteed",
-         "/kubepods/podu"},
+         "/skiff/kubepods/podu"},
         {CONTAINER(LIMITS("1", "1Gi") "," REQUESTS("500m", "1Gi")), "Burstable",
-         "/kubepods/burstable/podu"},
-        {CONTAINER("\"requests\":{\"cpu\":\"1m\"}"), "Burstable", "/kubepods/burstable/podu"},
-        {CONTAINER("\"limits\":{\"cpu\":\"1\"}"), "Burstable", "/kubepods/burstable/podu"},
+         "/skiff/kubepods/burstable/podu"},
+        {CONTAINER("\"requests\":{\"cpu\":\"1m\"}"), "Burstable", "/skiff/kubepods/burstable/podu"},
+        {CONTAINER("\"limits\":{\"cpu\":\"1\"}"), "Burstable", "/skiff/kubepods/burstable/podu"},
         {CONTAINER("\"limits\":{\"ephemeral-storage\":\"1Gi\"}"), "BestEffort",
-         "/kubepods/besteffort/podu"},
+         "/skiff/kubepods/besteffort/podu"},
         {CONTAINER(LIMITS("1", "1Gi")) ",\"initContainers\":[{\"name\":\"i\"}]", "Burstable",
-         "/kubepods/burstable/podu"},
+         "/skiff/kubepods/burstable/podu"},
     };
 
     (void)state;

@@ -16,6 +16,8 @@
     "'ports':[" ports "],'endpoints':[" endpoints "]}"
 #define HTTP "{'name':'http','protocol':'TCP','port':8080}"
 
+static const struct model_node here = {"n1", "192.0.2.1"};
+
 struct fixture {
     struct omap services, slices;
     struct model model;
@@ -65,6 +67,8 @@ static void write_rules(const struct service_rules *r, struct buf *b)
         buf_printf(b, " %s=%.*s:%u%s", kinds[f->kind], STR_ARG(f->ip), f->port,
                    f->local_only ? "/local" : "");
     }
+    if (r->sources.p)
+        buf_printf(b, " from %.*s", STR_ARG(r->sources));
     buf_puts(b, " ->");
     for (size_t i = 0; i < r->n_endpoints; i++) {
         const struct endpoint *e = &r->endpoints[i];
@@ -80,7 +84,7 @@ static void expect(struct fixture *f, const char *want)
     auto_buf b = {0};
 
     model_deinit(&f->model);
-    model_build(&f->services, &f->slices, "n1", &f->model);
+    model_build(&f->services, &f->slices, &here, &f->model);
     for (size_t i = 0; i < f->model.n; i++)
         write_rules(&f->model.v[i], &b);
     assert_string_equal(buf_cstr(&b), want);
@@ -235,7 +239,7 @@ static void test_many_services_and_endpoints(void **state)
         buf_printf(&s, SLICE("s7-1", "s7", "{'port':1}", "%s"), buf_cstr(&b));
         slice(f, buf_cstr(&s));
     }
-    model_build(&f->services, &f->slices, "n1", &f->model);
+    model_build(&f->services, &f->slices, &here, &f->model);
     assert_int_equal(f->model.n, 100);
     for (size_t i = 0; i < f->model.n; i++) {
         const struct service_rules *r = &f->model.v[i];
@@ -243,6 +247,30 @@ static void test_many_services_and_endpoints(void **state)
         assert_int_equal(r->n_frontends, 1);
         assert_int_equal(r->n_endpoints, str_eqz(r->id, "default/s7:/tcp/80") ? 300 : 0);
     }
+}
+
+#define LB(ranges)                                                                             \
+    SERVICE("lb", "", "'type':'LoadBalancer','clusterIP':'10.96.0.21','loadBalancerSourceRanges':" \
+                      "[" ranges "],'ports':[{'protocol':'UDP','port':53}]")                   \
+    ",'status':{'loadBalancer':{'ingress':[{'ip':'203.0.113.5'}]}}}"
+#define LB_IS "default/lb:/udp/53 cluster=10.96.0.21:53 external=203.0.113.5:53"
+
+static void test_source_ranges_of_a_load_balancer(void **state)
+{
+    struct fixture *f = *state;
+
+    service(f, LB(""));
+    expect(f, LB_IS " ->\n");
+    assert_false(f->model.v[0].frontends[0].load_balancer);
+    assert_true(f->model.v[0].frontends[1].load_balancer);
+    service(f, LB("'198.51.100.77/24',' 10.0.0.0/8 ','2001:db8::/32'"));
+    expect(f, LB_IS " from 198.51.100.0/24, 10.0.0.0/8 ->\n");
+    service(f, LB("'2001:db8::/32'")); /* none of this family: no filter */
+    expect(f, LB_IS " ->\n");
+    service(f, LB("'192.0.2.0/24'")); /* this node may: so may what comes back as the VIP */
+    expect(f, LB_IS " from 192.0.2.0/24, 203.0.113.5 ->\n");
+    service(f, LB("'0.0.0.0/0'"));
+    expect(f, LB_IS " from 0.0.0.0/0, 203.0.113.5 ->\n");
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -255,6 +283,7 @@ int main(void)
         T(test_ports_are_matched_by_name),
         T(test_frontends_and_their_policies),
         T(test_session_affinity),
+        T(test_source_ranges_of_a_load_balancer),
         T(test_some_services_are_left_out),
         T(test_many_services_and_endpoints),
     };

@@ -139,6 +139,38 @@ static void test_an_endpoint_that_goes_changes_only_what_names_it(void **state)
     nft_state_deinit(&b);
 }
 
+static void test_foreign_sources_are_dropped_before_the_load_balancer(void **state)
+{
+    struct frontend lb[] = {{FRONTEND_CLUSTER_IP, STR_INIT("10.96.0.20"), 80, false, false},
+                            {FRONTEND_EXTERNAL_IP, STR_INIT("203.0.113.5"), 80, false, true}};
+    struct service_rules r = web(lb, 2, two, 2, 0);
+    struct nft_state s;
+
+    (void)state;
+    build(&r, &s);
+    assert_null(chain_with_prefix(&s, "fw-"));
+    nft_state_deinit(&s);
+    r.sources = STR("198.51.100.0/24, 10.0.0.0/8");
+    build(&r, &s);
+    assert_string_equal(chain_with_prefix(&s, "fw-"),
+                        "ip saddr != { 198.51.100.0/24, 10.0.0.0/8 } drop\n");
+    assert_non_null(map_find(&s.elements, STR("firewall_ips 203.0.113.5 . tcp . 80")));
+    assert_null(map_find(&s.elements, STR("firewall_ips 10.96.0.20 . tcp . 80")));
+    nft_state_deinit(&s);
+}
+
+static void test_pods_are_masqueraded_outside_their_network(void **state)
+{
+    struct nft_state s = {0};
+    auto_buf out = {0};
+
+    (void)state;
+    nft_write_full(&s, "10.244.0.0/24", &out);
+    assert_non_null(strstr(buf_cstr(&out), "elements = { 10.244.0.0/24 }"));
+    assert_non_null(strstr(buf_cstr(&out), "ip saddr @pod_networks ip daddr != @pod_networks "
+                                           "ip daddr != 224.0.0.0/4 masquerade\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +178,8 @@ int main(void)
         cmocka_unit_test(test_without_endpoints_connections_are_refused),
         cmocka_unit_test(test_local_policy_takes_only_this_nodes_endpoints),
         cmocka_unit_test(test_affinity_remembers_the_client),
+        cmocka_unit_test(test_foreign_sources_are_dropped_before_the_load_balancer),
+        cmocka_unit_test(test_pods_are_masqueraded_outside_their_network),
         cmocka_unit_test(test_equal_states_need_no_commands),
         cmocka_unit_test(test_an_endpoint_that_goes_changes_only_what_names_it),
     };
