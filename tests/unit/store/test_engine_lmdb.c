@@ -315,6 +315,7 @@ static void test_changed_entry_is_found(void **state)
     must_put(p.e, 2, "/a", "1");
     must_put(p.e, 3, "/b", "1");
     must_commit(p.e);
+    assert_ok(lmdb_checkpoint(lmdb_of(p.e), &lmdb_of(p.e)->state, &err), &err);
     for (int i = 0; i < 4; i++) {
         struct engine_lmdb *e = lmdb_of(p.e);
         struct entry en = {.at = {2, 0}, .create = 2, .version = 1};
