@@ -14,6 +14,8 @@ struct controllers {
     struct client *watcher; /* whose informers all drivers share */
     struct informers *informers;
     struct leader *leader;
+    struct timer turn;
+    bool leading;
     VEC(struct client *) clients;
     VEC(struct driver *) drivers;
 };
@@ -38,12 +40,34 @@ static void start_all(struct controllers *c)
     }
 }
 
+static void stop_all(struct controllers *c)
+{
+    c->informers = informers_free(c->informers);
+    for (size_t i = 0; i < c->drivers.n; i++)
+        c->drivers.v[i] = driver_free(c->drivers.v[i]);
+    for (size_t i = 0; i < c->clients.n; i++)
+        c->clients.v[i] = client_free(c->clients.v[i]);
+    vec_clear(&c->drivers);
+    vec_clear(&c->clients);
+}
+
+/* From the loop: what is freed here may have led to the news. */
+static void on_turn(struct timer *t)
+{
+    struct controllers *c = container_of(t, struct controllers, turn);
+
+    if (c->leading && !c->informers)
+        start_all(c);
+    else if (!c->leading && c->informers)
+        stop_all(c);
+}
+
 static void on_leading(void *arg)
 {
     struct controllers *c = arg;
 
-    if (!c->informers)
-        start_all(c);
+    c->leading = true;
+    timer_start(&c->turn, 0, 0);
 }
 
 /* Another leads now. Writes under way may still land, so this process must not go on as if it led.
@@ -52,8 +76,10 @@ static void on_lost(void *arg)
 {
     struct controllers *c = arg;
 
+    c->leading = false;
     for (size_t i = 0; i < c->clients.n; i++)
         client_cancel_all(c->clients.v[i]);
+    timer_start(&c->turn, 0, 0);
     LOG_ERROR("controllers", "lost the lease kube-system/kube-controller-manager");
 }
 
@@ -66,6 +92,7 @@ struct controllers *controllers_new(const struct controllers_opts *opts)
         c->opts.node_monitor_grace_ms = NODE_MONITOR_GRACE_MS;
     c->watcher =
         opts->client_for(opts->arg, opts->loop, "system:kube-controller-manager", no_groups);
+    timer_init(&c->turn, opts->loop, on_turn);
     if (opts->leader_elect) {
         struct leader_opts leader = {.ns = "kube-system",
                                      .name = "kube-controller-manager",
@@ -86,11 +113,8 @@ struct controllers *controllers_free(struct controllers *c)
     if (!c)
         return NULL;
     c->leader = leader_free(c->leader);
-    c->informers = informers_free(c->informers);
-    for (size_t i = 0; i < c->drivers.n; i++)
-        c->drivers.v[i] = driver_free(c->drivers.v[i]);
-    for (size_t i = 0; i < c->clients.n; i++)
-        c->clients.v[i] = client_free(c->clients.v[i]);
+    timer_stop(&c->turn);
+    stop_all(c);
     c->watcher = client_free(c->watcher);
     vec_deinit(&c->drivers);
     vec_deinit(&c->clients);

@@ -181,6 +181,41 @@ def test_controllers_work_on_it(first, second):
                20)
 
 
+def test_of_several_servers_one_has_the_controllers(etcd, first):
+    third = Server(["--etcd-servers=" + etcd.url], keys_of=first)
+    fourth = Server(["--etcd-servers=" + etcd.url], keys_of=first)
+    core, apps = first.api(k8s.CoreV1Api), first.api(k8s.AppsV1Api)
+    leases = first.api(k8s.CoordinationV1Api)
+
+    def holder(name):
+        return leases.read_namespaced_lease(name, "kube-system").spec.holder_identity
+
+    for name in ("kube-controller-manager", "kube-scheduler"):
+        assert holder(name).endswith("_%d" % first.port)
+    core.create_node({"metadata": {"name": "ha"}, "status": {
+        "capacity": {"cpu": "4", "memory": "8Gi", "pods": "10"},
+        "conditions": [{"type": "Ready", "status": "True"}]}})
+    first.kill() # its leases run out, and others take them
+    apps = third.api(k8s.AppsV1Api)
+    apps.create_namespaced_deployment("default", {"metadata": {"name": "ha"}, "spec": {
+        "replicas": 2, "selector": {"matchLabels": {"app": "ha"}}, "template": {
+            "metadata": {"labels": {"app": "ha"}},
+            "spec": {"containers": [{"name": "c", "image": "i"}]}}}})
+    core, leases = third.api(k8s.CoreV1Api), third.api(k8s.CoordinationV1Api)
+    ports = ("_%d" % third.port, "_%d" % fourth.port)
+    for name in ("kube-controller-manager", "kube-scheduler"):
+        eventually(lambda: holder(name).endswith(ports), 40)
+    eventually(lambda: len(core.list_namespaced_pod("default", label_selector="app=ha").items) == 2,
+               20)
+    first.start()
+    apps.delete_namespaced_deployment("ha", "default")
+    core.delete_node("ha")
+    third.stop() # gives its leases up, if it has them
+    fourth.stop()
+    leases = first.api(k8s.CoordinationV1Api)
+    eventually(lambda: holder("kube-scheduler").endswith("_%d" % first.port), 40)
+
+
 def test_a_killed_etcd_loses_nothing_acknowledged(etcd, first):
     good, failed, stop = [], [], threading.Event()
 

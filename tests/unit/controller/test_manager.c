@@ -114,10 +114,33 @@ static void stopping_at_any_time_is_clean(void **state)
     }
 }
 
+/* While another holds the lease nothing is done; when that one is silent, all goes on. */
+static void a_lost_lease_stops_all_until_it_is_back(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        struct rig r;
+
+        begin(&r, seed, true);
+        sim_run_for(r.sim, 10000);
+        assert_int_equal(fake_count(r.api, &res_core_pods), 3);
+        fake_edit(r.api, &res_coordination_leases, "kube-system", "kube-controller-manager",
+                  "{\"spec\":{\"holderIdentity\":\"another\"}}");
+        sim_run_for(r.sim, 5000); /* until it has noticed */
+        fake_edit(r.api, &res_apps_deployments, "a", "web", "{\"spec\":{\"replicas\":5}}");
+        sim_run_for(r.sim, 5000);
+        assert_int_equal(fake_count(r.api, &res_core_pods), 3);
+        sim_run_for(r.sim, 60000);
+        assert_int_equal(fake_count(r.api, &res_core_pods), 5);
+        end(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_namespace_lives_and_goes),
+        cmocka_unit_test(a_lost_lease_stops_all_until_it_is_back),
         cmocka_unit_test(stopping_at_any_time_is_clean),
     };
 

@@ -1,4 +1,4 @@
-/* etcd_proc.h - a real etcd for tests: one member, on free ports and a folder of its own. */
+/* etcd_proc.h - a real etcd for tests: members on free ports and folders of their own. */
 #pragma once
 #include "test.h"
 #include <ftw.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 struct etcd_proc {
-    char dir[40], client_url[64], peer_url[64];
+    char dir[40], client_url[64], peer_url[64], name[16], cluster[300];
     bool tls;  /* with ca.pem, server.pem and server.key in dir; clients show certificates */
     pid_t pid; /* 0: not running */
 };
@@ -35,7 +35,7 @@ static inline uint16_t free_port(void)
 /* Starts it, anew over the same data after etcd_kill(). The store waits until it answers. */
 static inline void etcd_run(struct etcd_proc *e)
 {
-    char command[1024], tls[300] = "";
+    char command[1400], tls[300] = "";
 
     if (e->tls)
         (void)snprintf(tls, sizeof(tls),
@@ -43,11 +43,11 @@ static inline void etcd_run(struct etcd_proc *e)
                        "--key-file=%s/server.key",
                        e->dir, e->dir, e->dir);
     (void)snprintf(command, sizeof(command),
-                   "exec etcd --data-dir %s/data --logger zap --listen-client-urls %s "
+                   "exec etcd --name %s --data-dir %s/data --logger zap --listen-client-urls %s "
                    "--advertise-client-urls %s --listen-peer-urls %s "
-                   "--initial-advertise-peer-urls %s --initial-cluster default=%s %s >>%s/log 2>&1",
-                   e->dir, e->client_url, e->client_url, e->peer_url, e->peer_url, e->peer_url, tls,
-                   e->dir);
+                   "--initial-advertise-peer-urls %s --initial-cluster %s %s >>%s/log 2>&1",
+                   e->name, e->dir, e->client_url, e->client_url, e->peer_url, e->peer_url,
+                   e->cluster, tls, e->dir);
     e->pid = fork();
     assert_true(e->pid >= 0);
     if (e->pid == 0) {
@@ -65,6 +65,8 @@ static inline void etcd_prepare(struct etcd_proc *e, bool tls)
     (void)snprintf(e->client_url, sizeof(e->client_url), "http%s://127.0.0.1:%u", tls ? "s" : "",
                    free_port());
     (void)snprintf(e->peer_url, sizeof(e->peer_url), "http://127.0.0.1:%u", free_port());
+    (void)snprintf(e->name, sizeof(e->name), "default");
+    (void)snprintf(e->cluster, sizeof(e->cluster), "default=%s", e->peer_url);
 }
 
 static inline void etcd_start(struct etcd_proc *e)
@@ -94,6 +96,25 @@ static inline void etcd_stop(struct etcd_proc *e)
 {
     etcd_kill(e);
     assert_int_equal(nftw(e->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* @n members of one cluster. */
+static inline void etcd_start_cluster(struct etcd_proc *e, size_t n)
+{
+    char cluster[300] = "";
+    size_t at = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        etcd_prepare(&e[i], false);
+        (void)snprintf(e[i].name, sizeof(e[i].name), "m%zu", i);
+        at += (size_t)snprintf(cluster + at, sizeof(cluster) - at, "%s%s=%s", i ? "," : "",
+                               e[i].name, e[i].peer_url);
+        assert_in_range(at, 1, sizeof(cluster) - 1);
+    }
+    for (size_t i = 0; i < n; i++) {
+        memcpy(e[i].cluster, cluster, sizeof(cluster));
+        etcd_run(&e[i]);
+    }
 }
 
 /* Runs etcdctl, or a pipe of commands that begins with it; fails the test if that fails. Its output

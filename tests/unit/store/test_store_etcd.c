@@ -1,60 +1,7 @@
 /* test_store_etcd.c - the store over a real etcd: what every store must do, and what is its own.
  * Skipped where etcd is not installed. */
 #include "conformance.h"
-#include "etcd_proc.h"
-#include "net/tls.h"
-
-struct over {
-    struct etcd_proc etcd;
-    struct fixture f;
-};
-
-struct etcd_like { /* options of a test's store; all may be 0 */
-    const char *prefix, *second_url;
-    struct tls_context *tls;
-    uint32_t compact_ms;
-};
-
-static int try_open(const struct etcd_proc *e, const struct etcd_like *like, uint32_t timeout_ms,
-                    struct store **ret_st, struct err *err)
-{
-    const char *endpoints[] = {e->client_url, like->second_url};
-    const struct resource *res[] = {CONFIGMAPS, SECRETS};
-    struct etcd_opts etcd = {.endpoints = endpoints,
-                             .n_endpoints = like->second_url ? 2 : 1,
-                             .prefix = like->prefix,
-                             .tls = like->tls,
-                             .compact_ms = like->compact_ms,
-                             .open_timeout_ms = timeout_ms};
-    struct store_opts opts = {.etcd = &etcd};
-
-    return store_open(&opts, res, ARRAY_LEN(res), ret_st, err);
-}
-
-static struct store *open_at(const struct etcd_proc *e, const struct etcd_like *like)
-{
-    struct err err = {0};
-    struct store *st;
-
-    assert_ok(try_open(e, like ? like : &(struct etcd_like){0}, 0, &st, &err), &err);
-    return st;
-}
-
-static void setup(struct over *o)
-{
-    *o = (struct over){0};
-    etcd_start(&o->etcd);
-    o->f.loop = loop_new("test");
-    loop_hold(o->f.loop, true);
-    o->f.st = open_at(&o->etcd, NULL);
-}
-
-static void teardown(struct over *o)
-{
-    o->f.st = store_close(o->f.st);
-    o->f.loop = loop_free(o->f.loop);
-    etcd_stop(&o->etcd);
-}
+#include "over_etcd.h"
 
 static void on_etcd(void (*test)(struct fixture *f))
 {
@@ -109,29 +56,6 @@ static void test_snapshot_at_equals_the_recorded_history(void **state)
     on_etcd(recorded_history);
 }
 
-
-static void fresh_done(void *arg, const struct err *err)
-{
-    int *code = arg;
-
-    *code = err ? err->code : 1;
-}
-
-/* Waits until @st is fresh, and returns 1, or the error's code. */
-static int fresh(struct store *st, struct loop *loop)
-{
-    int code = 0;
-
-    store_fresh(st, loop, fresh_done, &code);
-    for (int i = 0; i < 20000 && code == 0; i++) {
-        struct timespec ms = {.tv_nsec = 1000000};
-
-        loop_stop(loop);
-        loop_run(loop);
-        (void)nanosleep(&ms, NULL);
-    }
-    return code;
-}
 
 static void put_ctl(const struct over *o, const char *key, const char *value)
 {
@@ -523,79 +447,11 @@ static void test_another_endpoint_takes_over(void **state)
     o.f.st = store_close(o.f.st);
     (void)snprintf(nobody.client_url, sizeof(nobody.client_url), "http://127.0.0.1:%u",
                    free_port());
-    like = (struct etcd_like){.second_url = o.etcd.client_url};
+    like = (struct etcd_like){.more_urls = {o.etcd.client_url}};
     o.f.st = open_at(&nobody, &like);
     assert_int_equal(put(o.f.st, o.f.loop, "a", "1"), 2);
     assert_true(store_healthy(o.f.st));
     teardown(&o);
-}
-
-static void write_file(const struct etcd_proc *e, const char *name, struct str text)
-{
-    char path[80];
-    FILE *f;
-
-    (void)snprintf(path, sizeof(path), "%s/%s", e->dir, name);
-    f = fopen(path, "w");
-    assert_non_null(f);
-    assert_int_equal(fwrite(text.p, 1, text.len, f), text.len);
-    assert_int_equal(fclose(f), 0);
-}
-
-static void new_cert(const char *name, bool ca, struct str ca_cert, struct str ca_key,
-                     struct arena *a, struct str *ret_cert, struct str *ret_key)
-{
-    static const char *const ips[] = {"127.0.0.1", NULL};
-    struct cert_request rq = {.common_name = name, .is_ca = ca, .server = !ca, .client = !ca,
-                              .ips = ca ? NULL : ips, .lifetime_sec = 86400};
-    struct err err = {0};
-
-    rq.not_before_sec = clock_real()->wall_ns(clock_real()) / 1000000000 - 60;
-    assert_ok(cert_new_key(a, ret_key, &err), &err);
-    assert_ok(cert_issue(&rq, *ret_key, ca_cert, ca_key, a, ret_cert, &err), &err);
-}
-
-static void test_tls_with_certificates_of_both_sides(void **state)
-{
-    struct over o = {0};
-    auto_arena a = {0};
-    struct str ca, ca_key, cert, key;
-    struct etcd_like like = {0};
-    struct store *st;
-    struct err err = {0};
-
-    (void)state;
-    if (!etcd_installed())
-        skip();
-    new_cert("ca", true, STR_NULL, STR_NULL, &a, &ca, &ca_key);
-    new_cert("both", false, ca, ca_key, &a, &cert, &key);
-    etcd_prepare(&o.etcd, true);
-    write_file(&o.etcd, "ca.pem", ca);
-    write_file(&o.etcd, "server.pem", cert);
-    write_file(&o.etcd, "server.key", key);
-    etcd_run(&o.etcd);
-    o.f.loop = loop_new("test");
-    loop_hold(o.f.loop, true);
-    assert_ok(tls_client_context(ca, cert, key, false, &like.tls, &err), &err);
-    o.f.st = open_at(&o.etcd, &like);
-    assert_int_equal(put(o.f.st, o.f.loop, "a", "1"), 2);
-    assert_int_equal(fresh(o.f.st, o.f.loop), 1);
-    teardown(&o);
-    tls_context_free(like.tls);
-    new_cert("stranger", true, STR_NULL, STR_NULL, &a, &ca, &ca_key);
-    etcd_prepare(&o.etcd, true);
-    write_file(&o.etcd, "ca.pem", ca);
-    write_file(&o.etcd, "server.pem", cert);
-    write_file(&o.etcd, "server.key", key);
-    etcd_run(&o.etcd);
-    assert_ok(tls_client_context(ca, STR(""), STR(""), false, &like.tls, &err), &err);
-    for (int i = 0; i < 20 && !strstr(err.msg, "TLS: "); i++) { /* until etcd has started */
-        err = (struct err){0};
-        assert_int_equal(try_open(&o.etcd, &like, 500, &st, &err), ERR_UNAVAILABLE);
-    }
-    assert_non_null(strstr(err.msg, "TLS: unable to get local issuer certificate"));
-    tls_context_free(like.tls);
-    etcd_stop(&o.etcd);
 }
 
 static void test_nobody_answers(void **state)
@@ -638,7 +494,6 @@ int main(void)
         cmocka_unit_test(test_one_of_several_forgets_old_history),
         cmocka_unit_test(test_resources_come_and_go),
         cmocka_unit_test(test_another_endpoint_takes_over),
-        cmocka_unit_test(test_tls_with_certificates_of_both_sides),
         cmocka_unit_test(test_nobody_answers),
     };
 
