@@ -72,6 +72,7 @@ static struct engine_kv kv_of(const struct record *r)
                               .mod_revision = r->at.revision,
                               .create_revision = r->create,
                               .version = r->version,
+                              .lease = r->lease,
                               .deleted = r->deleted};
 }
 
@@ -148,18 +149,17 @@ static int check_revision(struct engine_lmdb *e, int64_t revision, struct err *e
     return 0;
 }
 
-static int range_in(struct engine_lmdb *e, MDB_txn *txn, struct str prefix, struct str from,
+static int range_in(struct engine_lmdb *e, MDB_txn *txn, struct str start, struct str end,
                     int64_t revision, int (*each)(void *arg, const struct engine_kv *kv),
                     void *arg, struct err *err)
 {
-    struct str start = str_cmp(from, prefix) > 0 ? from : prefix;
     MDB_val k = val_of(start), v;
     MDB_cursor *c;
     int r = 0, rc = mdb_cursor_open(txn, e->key, &c);
 
     if (rc)
         return lmdb_fail(e, rc, "read", err);
-    /* A start longer than any key: LMDB would refuse it, and nothing has the prefix then. */
+    /* A start longer than any key: LMDB would refuse it. */
     if (start.len > ENGINE_KEY_MAX)
         k.mv_size = ENGINE_KEY_MAX;
     rc = mdb_cursor_get(c, &k, &v, start.len ? MDB_SET_RANGE : MDB_FIRST);
@@ -169,7 +169,7 @@ static int range_in(struct engine_lmdb *e, MDB_txn *txn, struct str prefix, stru
 
         if (str_cmp(val_str(&k), start) < 0)
             continue;
-        if (!str_has_prefix(val_str(&k), prefix))
+        if (end.len && str_cmp(val_str(&k), end) >= 0)
             break;
         r = record_at(e, txn, val_str(&k), val_str(&v), revision, &rec, err);
         if (r <= 0)
@@ -183,7 +183,7 @@ static int range_in(struct engine_lmdb *e, MDB_txn *txn, struct str prefix, stru
     return r;
 }
 
-static int lmdb_range(struct engine *base, struct str prefix, struct str from, int64_t revision,
+static int lmdb_range(struct engine *base, struct str from, struct str end, int64_t revision,
                       int (*each)(void *arg, const struct engine_kv *kv), void *arg,
                       struct err *err)
 {
@@ -195,7 +195,7 @@ static int lmdb_range(struct engine *base, struct str prefix, struct str from, i
         r = lmdb_read_begin(e, &txn, err);
     if (r < 0)
         return r;
-    r = range_in(e, txn, prefix, from, revision, each, arg, err);
+    r = range_in(e, txn, from, end, revision, each, arg, err);
     lmdb_read_end(e);
     release_pages(e);
     return r;
@@ -300,6 +300,8 @@ static int batch_begin(struct engine_lmdb *e)
 {
     int rc = mdb_txn_begin(e->env, NULL, 0, &e->txn);
 
+    if (!rc && !e->ops.n)
+        note_forget(e); /* the last commit failed, and LMDB goes on: it had no effect */
     e->last = (struct rev_at){0};
     if (rc) {
         e->txn = NULL; /* LMDB leaves it as it was, but does not promise to */
@@ -327,13 +329,15 @@ static void batch_forget(struct engine_lmdb *e)
     buf_reset(&e->batch_bytes);
 }
 
-/* Writes one change into the transaction. An LMDB code; MDB_NOTFOUND: nothing to delete. */
-static int batch_apply(struct engine_lmdb *e, const struct batch_op *op)
+/* Writes one change of a key into the transaction. An LMDB code; MDB_NOTFOUND: nothing to
+ * delete. */
+static int key_apply(struct engine_lmdb *e, const struct batch_op *op)
 {
     struct str bytes = buf_view(&e->batch_bytes);
     struct record r = {.at = {op->revision, 0},
                        .key = str_sub(bytes, op->key_at, op->key_len),
                        .value = str_sub(bytes, op->value_at, op->value_len),
+                       .lease = op->lease,
                        .deleted = op->deleted};
     unsigned char place[REV_KEY_BYTES], entry_bytes[ENTRY_BYTES];
     MDB_val k = val_of(r.key), v, rev_k = {sizeof(place), place};
@@ -370,6 +374,11 @@ static int batch_apply(struct engine_lmdb *e, const struct batch_op *op)
     return rc;
 }
 
+static int batch_apply(struct engine_lmdb *e, const struct batch_op *op)
+{
+    return op->revision ? key_apply(e, op) : note_apply(e, op);
+}
+
 /* Doubles the map and does the whole batch again. An LMDB code, or 0 with @ret_r < 0. */
 static int batch_replay(struct engine_lmdb *e, int *ret_r, struct err *err)
 {
@@ -397,6 +406,8 @@ static int batch_add(struct engine_lmdb *e, const struct batch_op *op, struct er
             return r;
         rc = batch_begin(e);
     }
+    if (!rc && !op->revision)
+        rc = note_remember(e, op);
     if (!rc)
         rc = batch_apply(e, op);
     if (rc == MDB_NOTFOUND) {
@@ -410,20 +421,30 @@ static int batch_add(struct engine_lmdb *e, const struct batch_op *op, struct er
     return rc ? lmdb_fail(e, rc, "write", err) : r;
 }
 
+static int key_check(struct str key, size_t value_len, struct err *err)
+{
+    if (key.len == 0 || key.len > ENGINE_KEY_MAX)
+        return err_new(err, ERR_TOO_LARGE, "a key has 1 to %d bytes, not %zu", ENGINE_KEY_MAX,
+                       key.len);
+    if (value_len > INT32_MAX)
+        return err_new(err, ERR_TOO_LARGE, "a value of %zu bytes is too large", value_len);
+    return 0;
+}
+
 static int lmdb_write(struct engine_lmdb *e, int64_t revision, struct str key, struct str value,
-                      bool deleted, struct err *err)
+                      int64_t lease, bool deleted, struct err *err)
 {
     struct batch_op op = {.revision = revision,
+                          .lease = lease,
                           .key_at = e->batch_bytes.len,
                           .key_len = key.len,
                           .value_at = e->batch_bytes.len + key.len,
                           .value_len = value.len,
                           .deleted = deleted};
-    int r;
+    int r = key_check(key, value.len, err);
 
-    if (key.len == 0 || key.len > ENGINE_KEY_MAX || value.len > INT32_MAX)
-        return err_new(err, ERR_TOO_LARGE, "a key has 1 to %d bytes, not %zu", ENGINE_KEY_MAX,
-                       key.len);
+    if (r < 0)
+        return r;
     if (revision < newest(e) || revision <= e->current)
         return err_new(err, ERR_INTERNAL, "revision %lld after %lld", (long long)revision,
                        (long long)newest(e));
@@ -436,14 +457,31 @@ static int lmdb_write(struct engine_lmdb *e, int64_t revision, struct str key, s
 }
 
 static int lmdb_put(struct engine *base, int64_t revision, struct str key, struct str value,
-                    struct err *err)
+                    int64_t lease, struct err *err)
 {
-    return lmdb_write(lmdb_of(base), revision, key, value, false, err);
+    return lmdb_write(lmdb_of(base), revision, key, value, lease, false, err);
 }
 
 static int lmdb_remove(struct engine *base, int64_t revision, struct str key, struct err *err)
 {
-    return lmdb_write(lmdb_of(base), revision, key, STR_NULL, true, err);
+    return lmdb_write(lmdb_of(base), revision, key, STR_NULL, 0, true, err);
+}
+
+static int lmdb_note(struct engine *base, struct str name, struct str value, struct err *err)
+{
+    struct engine_lmdb *e = lmdb_of(base);
+    struct batch_op op = {.key_at = e->batch_bytes.len,
+                          .key_len = name.len,
+                          .value_at = e->batch_bytes.len + name.len,
+                          .value_len = value.len,
+                          .deleted = !value.p};
+    int r = key_check(name, value.len, err);
+
+    if (r < 0)
+        return r;
+    buf_str(&e->batch_bytes, name);
+    buf_str(&e->batch_bytes, value);
+    return batch_add(e, &op, err);
 }
 
 static void lmdb_abort(struct engine *base)
@@ -452,6 +490,8 @@ static void lmdb_abort(struct engine *base)
 
     /* Whoever gives a batch up may have shown its revisions already (lazy writes). */
     e->lost |= e->ops.n > 0;
+    if (e->txn)
+        note_forget(e);
     batch_drop(e);
     batch_forget(e);
 }
@@ -494,6 +534,7 @@ static int lmdb_commit(struct engine *base, struct err *err)
         e->lost = true;
         return rc ? lmdb_fail(e, rc, "commit", err) : r;
     }
+    note_forget(e);
     e->current = revision;
     e->state = s;
     e->lost = false;
@@ -510,6 +551,23 @@ static uint64_t lmdb_size_bytes(struct engine *base)
     return (uint64_t)st.st_size;
 }
 
+static uint64_t lmdb_used_bytes(struct engine *base)
+{
+    struct engine_lmdb *e = lmdb_of(base);
+    const MDB_dbi tables[] = {e->rev, e->key, e->note, e->meta};
+    uint64_t pages = 0;
+    MDB_stat s = {0};
+    MDB_txn *txn;
+
+    if (lmdb_read_begin(e, &txn, NULL) < 0)
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+        if (mdb_stat(txn, tables[i], &s) == 0)
+            pages += s.ms_branch_pages + s.ms_leaf_pages + s.ms_overflow_pages;
+    lmdb_read_end(e);
+    return pages * s.ms_psize;
+}
+
 static const struct engine_ops lmdb_ops = {
     .name = "lmdb",
     .revisions = lmdb_revisions,
@@ -518,10 +576,13 @@ static const struct engine_ops lmdb_ops = {
     .changes = lmdb_changes,
     .put = lmdb_put,
     .remove = lmdb_remove,
+    .note = lmdb_note,
+    .notes = lmdb_notes,
     .commit = lmdb_commit,
     .abort = lmdb_abort,
     .compact = lmdb_compact,
     .size_bytes = lmdb_size_bytes,
+    .used_bytes = lmdb_used_bytes,
     .close = lmdb_close,
 };
 

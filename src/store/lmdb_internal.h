@@ -2,6 +2,7 @@
  *
  *     rev    revision, sub (big-endian 8 + 4 bytes)  ->  record: header, key, value
  *     key    key  ->  entry: where its newest record is
+ *     note   name  ->  checksum, value
  *     state  "state"  ->  what the engine knows of itself
  *
  * Records are appended and never changed; each names the record of the same key that it
@@ -23,7 +24,7 @@ struct rev_at { /* a place in the rev table; revision 0: nowhere */
 };
 struct record { /* decoded; key and value are views into the map */
     struct rev_at at, older;
-    int64_t create, version;
+    int64_t create, version, lease;
     bool deleted;
     struct str key, value;
 };
@@ -40,20 +41,27 @@ struct engine_state {
     bool clean;
 };
 struct batch_op { /* to replay the open batch in a larger map */
-    int64_t revision;
+    int64_t revision; /* 0: a note */
+    int64_t lease;
     size_t key_at, key_len, value_at, value_len; /* in batch_bytes */
     bool deleted;
+};
+struct note_was { /* a note before the open batch changed it; to take a failed commit back */
+    size_t name_at, name_len, value_at, value_len; /* in notes_bytes */
+    bool absent;
 };
 struct engine_lmdb {
     struct engine base;
     MDB_env *env;
-    MDB_dbi rev, key, meta;
+    MDB_dbi rev, key, note, meta;
     MDB_txn *read; /* reset while not in use */
     MDB_txn *txn;  /* the open batch, or NULL */
     MDB_cursor *revs, *keys; /* of txn */
     struct rev_at last;      /* written by the open batch; revision 0: nothing yet */
     VEC(struct batch_op) ops;
     struct buf batch_bytes;
+    VEC(struct note_was) notes_were; /* of the open batch, or of the commit that failed last */
+    struct buf notes_bytes;
     int64_t current; /* committed */
     struct engine_state state;
     bool lost;   /* the last batch failed or was given up: its revisions may be known outside */
@@ -65,7 +73,7 @@ struct engine_lmdb {
 };
 enum {
     REV_KEY_BYTES = 12,
-    RECORD_HEADER_BYTES = 40,
+    RECORD_HEADER_BYTES = 48,
     ENTRY_BYTES = 36,
     STATE_BYTES = 44,
 };
@@ -99,6 +107,18 @@ MUST_USE int lmdb_revive(struct engine_lmdb *e, struct err *err);
 /** Opens folder @dir into the zeroed @e; on failure @e is freed. */
 MUST_USE int lmdb_setup(struct engine_lmdb *e, const char *dir, struct err *err);
 void lmdb_close(struct engine *base); /** engine_ops.close */
+/* lmdb_note.c */
+/** Does @op, a note's, within the open batch. An LMDB code. */
+int note_apply(struct engine_lmdb *e, const struct batch_op *op);
+/** Remembers what @op's note is, before it changes. An LMDB code. */
+int note_remember(struct engine_lmdb *e, const struct batch_op *op);
+void note_forget(struct engine_lmdb *e); /** Drops what note_remember() kept. */
+/** Writes back within @txn what note_remember() kept, newest first. An LMDB code. */
+int note_undo(struct engine_lmdb *e, MDB_txn *txn);
+/** engine_ops.notes */
+MUST_USE int lmdb_notes(struct engine *base, struct str prefix,
+                        int (*each)(void *arg, struct str name, struct str value), void *arg,
+                        struct err *err);
 /** engine_ops.compact */
 MUST_USE int lmdb_compact(struct engine *base, int64_t revision, bool *ret_more, struct err *err);
 

@@ -5,7 +5,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-enum { MAP_START_BYTES = 64 << 20, TABLES = 3, READERS = 8 };
+enum { MAP_START_BYTES = 64 << 20, TABLES = 4, READERS = 8 };
 
 static int fail_errno(struct err *err, const char *what, const char *path)
 {
@@ -107,6 +107,8 @@ static int env_open(struct engine_lmdb *e, struct err *err)
     rc = mdb_dbi_open(txn, "rev", MDB_CREATE, &e->rev);
     if (!rc)
         rc = mdb_dbi_open(txn, "key", MDB_CREATE, &e->key);
+    if (!rc)
+        rc = mdb_dbi_open(txn, "note", MDB_CREATE, &e->note);
     if (!rc)
         rc = mdb_dbi_open(txn, "state", MDB_CREATE, &e->meta);
     if (rc)
@@ -216,6 +218,8 @@ static void engine_free(struct engine_lmdb *e)
         (void)close(e->lock_fd); /* unlocks */
     vec_deinit(&e->ops);
     buf_deinit(&e->batch_bytes);
+    vec_deinit(&e->notes_were);
+    buf_deinit(&e->notes_bytes);
     free(e->dir);
     free(e);
 }
@@ -320,12 +324,16 @@ static int undo(struct engine_lmdb *e, int64_t to, struct err *err)
         return lmdb_fail(e, rc, "undo", err);
     while (r == 0 && !done)
         r = undo_last(e, txn, to, &done, err);
-    if (r < 0) {
+    rc = r < 0 ? 0 : note_undo(e, txn);
+    if (r < 0 || rc) {
         mdb_txn_abort(txn);
-        return r;
+        return r < 0 ? r : lmdb_fail(e, rc, "undo", err);
     }
     rc = mdb_txn_commit(txn);
-    return rc ? lmdb_fail(e, rc, "undo", err) : 0;
+    if (rc)
+        return lmdb_fail(e, rc, "undo", err);
+    note_forget(e);
+    return 0;
 }
 
 int lmdb_revive(struct engine_lmdb *e, struct err *err)
