@@ -31,6 +31,17 @@ bool str_has_prefix(struct str s, struct str prefix)
     return prefix.len == 0 || (s.len >= prefix.len && memcmp(s.p, prefix.p, prefix.len) == 0);
 }
 
+struct str str_prefix_end(struct arena *a, struct str prefix)
+{
+    while (prefix.len && (unsigned char)prefix.p[prefix.len - 1] == 0xff)
+        prefix.len--;
+    if (!prefix.len)
+        return STR_NULL;
+    prefix.p = arena_memdupz(a, prefix.p, prefix.len);
+    ((unsigned char *)(uintptr_t)prefix.p)[prefix.len - 1]++;
+    return prefix;
+}
+
 bool str_has_suffix(struct str s, struct str suffix)
 {
     return suffix.len == 0 ||

@@ -47,6 +47,8 @@ int str_cmp(struct str a, struct str b);
 /** ASCII case-insensitive equality. */
 bool str_ieq(struct str a, struct str b);
 bool str_has_prefix(struct str s, struct str prefix); /** True if @s starts with @prefix. */
+/** The smallest string behind all those with @prefix, in @a; STR_NULL if there is none. */
+struct str str_prefix_end(struct arena *a, struct str prefix);
 bool str_has_suffix(struct str s, struct str suffix); /** True if @s ends with @suffix. */
 /** Index of the first @c in @s, or -1. */
 long str_find_char(struct str s, char c);

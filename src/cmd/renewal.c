@@ -8,14 +8,15 @@
 #include "cmd/files.h"
 
 #define SEC_NS ((int64_t)1000000000)
-enum { LOOK_SEC = 3600, RETRY_SEC = 60, CA_TELL_SEC = 24 * 3600 };
+enum { LOOK_SEC = 3600, RETRY_SEC = 60, CA_LOOK_SEC = 24 * 3600 };
 
 struct renewal {
     struct renewal_opts opts;
     struct timer timer;
     struct arena arena; /* of what was made; grows by some kilobytes at each renewal */
     struct pki pki;     /* in use */
-    int64_t ca_told_sec;
+    int64_t due_sec;    /* of the first of them */
+    int64_t ca_looked_sec;
     bool busy, freed;
     /* Of the work under way. */
     struct pki made;
@@ -52,8 +53,7 @@ static void release(struct renewal *r)
 
 static void look_again(struct renewal *r, int64_t now_sec)
 {
-    int64_t due = pki_due_sec(&r->pki);
-    int64_t left = due > now_sec ? due - now_sec : RETRY_SEC;
+    int64_t left = r->due_sec > now_sec ? r->due_sec - now_sec : RETRY_SEC;
 
     timer_start(&r->timer, (uint64_t)MIN(left, LOOK_SEC) * 1000, 0);
 }
@@ -71,6 +71,7 @@ static void on_worked(void *arg)
         LOG_ERROR("server", "certificates were not renewed, trying again: %s", r->err.msg);
     } else {
         r->pki = r->made;
+        r->due_sec = pki_due_sec(&r->pki);
         LOG_INFO("server", "certificates renewed; new connections use them, kubeconfig=%s",
                  r->opts.kubeconfig);
         r->opts.on_renewed(r->opts.arg, &r->pki);
@@ -84,12 +85,12 @@ static void tell_of_ca(struct renewal *r, int64_t now_sec)
     bool ended;
     const char *todo;
 
-    if (r->ca_told_sec && now_sec - r->ca_told_sec < CA_TELL_SEC)
+    if (r->ca_looked_sec && now_sec - r->ca_looked_sec < CA_LOOK_SEC)
         return;
+    r->ca_looked_sec = now_sec;
     todo = pki_ca_warning(r->pki.ca_cert, r->opts.dir, now_sec, &a, &ended);
     if (!todo)
         return;
-    r->ca_told_sec = now_sec;
     LOG_WARN("server", "the cluster's CA %s: %s", ended ? "has ended" : "ends in less than a year",
              todo);
 }
@@ -100,7 +101,7 @@ static void on_timer(struct timer *t)
     int64_t now_sec = loop_wall_ns(r->opts.loop) / SEC_NS;
 
     tell_of_ca(r, now_sec);
-    if (now_sec < pki_due_sec(&r->pki)) {
+    if (now_sec < r->due_sec) {
         look_again(r, now_sec);
         return;
     }
@@ -115,6 +116,7 @@ struct renewal *renewal_new(const struct renewal_opts *opts)
 
     r->opts = *opts;
     r->pki = *opts->pki;
+    r->due_sec = pki_due_sec(&r->pki);
     timer_init(&r->timer, opts->loop, on_timer);
     timer_start(&r->timer, 0, 0);
     return r;

@@ -155,17 +155,19 @@ static int batch_fail(struct batch *b, int code, const struct err *err)
     return code;
 }
 
-static void add_lazy_to_engine(struct store *st)
+void batch_open_engine(struct store *st)
 {
     struct batch *b = &st->batch;
     const struct engine_ops *ops = st->engine->ops;
 
+    if (b->sync)
+        return;
     b->sync = true;
     for (size_t i = 0; i < st->lazy.n && !b->code; i++) {
         const struct lazy_write *w = st->lazy.v[i];
         struct err err = {0};
         int r = w->deleted ? ops->remove(st->engine, w->revision, w->key, &err)
-                           : ops->put(st->engine, w->revision, w->key, w->value, &err);
+                           : ops->put(st->engine, w->revision, w->key, w->value, 0, &err);
 
         if (r < 0)
             (void)batch_fail(b, r, &err);
@@ -190,9 +192,8 @@ static void lazy_keep(struct store *st, int64_t revision, struct str key, struct
         st->lazy_due_ms = store_now_ms(st) + st->opts.lazy_max_ms;
 }
 
-/* Sends one change to where the batch goes. */
-static int write_out(struct store *st, int64_t revision, struct str key, struct str value,
-                     bool deleted)
+int batch_write(struct store *st, int64_t revision, struct str key, struct str value,
+                int64_t lease, bool deleted)
 {
     struct batch *b = &st->batch;
     const struct engine_ops *ops = st->engine->ops;
@@ -204,11 +205,11 @@ static int write_out(struct store *st, int64_t revision, struct str key, struct 
         return 0;
     }
     if (!b->sync)
-        add_lazy_to_engine(st);
+        batch_open_engine(st);
     if (b->code)
         return b->code;
     r = deleted ? ops->remove(st->engine, revision, key, &err)
-                : ops->put(st->engine, revision, key, value, &err);
+                : ops->put(st->engine, revision, key, value, lease, &err);
     return r < 0 ? batch_fail(b, r, &err) : 0;
 }
 
@@ -221,11 +222,12 @@ static void note_event(struct store *st, struct cache *c, const struct event *ev
     vec_push(&st->batch.touched, c);
 }
 
-static int op_put(struct store *st, struct cache *c, struct store_op *op, int64_t revision)
+int batch_put(struct store *st, struct cache *c, struct store_op *op, int64_t revision,
+              int64_t lease)
 {
     struct object *o = op->object, *prev = omap_find(&c->objects, o->key);
     struct event ev = {.type = prev ? EVENT_MODIFIED : EVENT_ADDED, .revision = revision};
-    int r = write_out(st, revision, o->key, object_stored_json(o), false);
+    int r = batch_write(st, revision, o->key, object_stored_json(o), lease, false);
 
     if (r < 0)
         return r;
@@ -238,12 +240,12 @@ static int op_put(struct store *st, struct cache *c, struct store_op *op, int64_
     return 0;
 }
 
-static int op_delete(struct store *st, struct cache *c, struct store_txn *txn, struct str key,
-                     int64_t revision)
+int batch_delete(struct store *st, struct cache *c, struct store_txn *txn, struct str key,
+                 int64_t revision)
 {
     struct object *victim = omap_find(&c->objects, key);
     struct event ev = {.type = EVENT_DELETED, .revision = revision};
-    int r = write_out(st, revision, key, STR_NULL, true);
+    int r = batch_write(st, revision, key, STR_NULL, 0, true);
 
     if (r < 0)
         return r;
@@ -277,9 +279,9 @@ static void txn_apply(struct store *st, struct store_txn *txn)
         struct cache *c = store_find_cache(st, op->res);
 
         if (op->kind == STORE_PUT)
-            r = op_put(st, c, op, txn->revision);
+            r = batch_put(st, c, op, txn->revision, 0);
         else if (op->kind == STORE_DELETE)
-            r = op_delete(st, c, txn, op->key, txn->revision);
+            r = batch_delete(st, c, txn, op->key, txn->revision);
     }
 }
 
@@ -298,8 +300,8 @@ static int txn_apply_resource(struct store *st, struct store_txn *txn)
         store_drop(st, op->res);
         return 0;
     }
-    if (st->lazy.n && !st->batch.sync)
-        add_lazy_to_engine(st);
+    if (st->lazy.n)
+        batch_open_engine(st);
     return st->batch.code ? 0 : store_adopt(st, op->res, &txn->err);
 }
 
@@ -321,6 +323,10 @@ void batch_begin(struct store *st, struct store_txn *const *txns, size_t n)
             txn->code = txn_apply_resource(st, txn);
             continue;
         }
+        if (txn_is_raw(txn)) {
+            txn->code = raw_run(st, txn);
+            continue;
+        }
         txn->code = txn_check(st, txn);
         if (txn->code == 0)
             txn_apply(st, txn);
@@ -330,7 +336,7 @@ void batch_begin(struct store *st, struct store_txn *const *txns, size_t n)
 void batch_begin_lazy(struct store *st)
 {
     st->batch.durable = true;
-    add_lazy_to_engine(st);
+    batch_open_engine(st);
 }
 
 void batch_commit(struct store *st)
@@ -355,6 +361,7 @@ static void publish(struct store *st)
 {
     struct batch *b = &st->batch;
     uint64_t now = store_now_ms(st);
+    bool grew = atomic_load_explicit(&st->published, memory_order_relaxed) != st->revision;
 
     for (size_t i = 0; i < b->touched.n; i++) {
         struct cache *c = b->touched.v[i];
@@ -368,6 +375,10 @@ static void publish(struct store *st)
     atomic_store_explicit(&st->published, st->revision, memory_order_release);
     for (size_t i = 0; i < b->touched.n; i++)
         cache_wake(b->touched.v[i]);
+    if (grew)
+        cache_wake(&st->all);
+    if (b->compact_to)
+        upkeep_compact(st, b->compact_to);
 }
 
 static void rollback(struct store *st)
@@ -436,6 +447,7 @@ void batch_finish(struct store *st)
         txn_drop_objects(b->txns.v[i]);
     vec_clear(&b->touched);
     b->durable = b->sync = false;
+    b->compact_to = 0;
     b->code = 0;
     answer(b);
 }

@@ -20,17 +20,18 @@ struct engine;
 struct engine_kv {
     struct str key, value; /* borrowed from the engine until the next call on it */
     int64_t mod_revision, create_revision, version;
+    int64_t lease; /* the caller's number, kept as given; 0: none */
     bool deleted; /* a tombstone; value is empty */
 };
 struct engine_ops {
     const char *name; /* "lmdb", "memory" */
     /* The last revision that may have been given out, and the oldest still readable. */
     void (*revisions)(struct engine *e, int64_t *ret_current, int64_t *ret_compacted);
-    /* Calls @each for every live key with @prefix in key order, from @from on (STR_NULL: from the
-     * first); stops when it returns non-zero, returning that. @revision 0: newest; ERR_EXPIRED
-     * when compacted away, ERR_TIMEOUT when in the future. Sees the open batch. @each does not
-     * call the engine. */
-    int (*range)(struct engine *e, struct str prefix, struct str from, int64_t revision,
+    /* Calls @each for every live key in [@from, @end) in key order (empty @from: from the first;
+     * empty @end: to the last; see str_prefix_end()); stops when it returns non-zero, returning
+     * that. @revision 0: newest; ERR_EXPIRED when compacted away, ERR_TIMEOUT when in the future.
+     * Sees the open batch. @each does not call the engine. */
+    int (*range)(struct engine *e, struct str from, struct str end, int64_t revision,
                  int (*each)(void *arg, const struct engine_kv *kv), void *arg, struct err *err);
     /* The newest live entry of @key: ERR_NOT_FOUND as an outcome. Sees the open batch. */
     int (*get)(struct engine *e, struct str key, struct engine_kv *ret_kv, struct err *err);
@@ -41,8 +42,15 @@ struct engine_ops {
      * share one. Deleting an absent key is ERR_NOT_FOUND; the batch goes on. After any other error
      * the batch can only be aborted. */
     int (*put)(struct engine *e, int64_t revision, struct str key, struct str value,
-               struct err *err);
+               int64_t lease, struct err *err);
     int (*remove)(struct engine *e, int64_t revision, struct str key, struct err *err);
+    /* Notes: values beside the keys, without revisions. Keeps @value under @name in the open batch
+     * (opened at need); STR_NULL removes, also what is not there. ERR_TOO_LARGE: as of keys. */
+    int (*note)(struct engine *e, struct str name, struct str value, struct err *err);
+    /* Calls @each for the notes whose name has @prefix, in order; as range(). */
+    int (*notes)(struct engine *e, struct str prefix,
+                 int (*each)(void *arg, struct str name, struct str value), void *arg,
+                 struct err *err);
     /* Makes the batch durable (one sync), or drops it whole and returns the error. Should the
      * process end before the next commit, the next open may find it all the same, whole. */
     int (*commit)(struct engine *e, struct err *err);
@@ -52,6 +60,7 @@ struct engine_ops {
      * while a batch is open. ERR_TIMEOUT when in the future. */
     int (*compact)(struct engine *e, int64_t revision, bool *ret_more, struct err *err);
     uint64_t (*size_bytes)(struct engine *e); /* on disk */
+    uint64_t (*used_bytes)(struct engine *e); /* of them, holding data */
     void (*close)(struct engine *e);
 };
 struct engine {

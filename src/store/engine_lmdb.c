@@ -71,6 +71,7 @@ static struct engine_kv kv_of(const struct record *r)
                               .mod_revision = r->at.revision,
                               .create_revision = r->create,
                               .version = r->version,
+                              .lease = r->lease,
                               .deleted = r->deleted};
 }
 
@@ -147,18 +148,17 @@ static int check_revision(struct engine_lmdb *e, int64_t revision, struct err *e
     return 0;
 }
 
-static int range_in(struct engine_lmdb *e, MDB_txn *txn, struct str prefix, struct str from,
+static int range_in(struct engine_lmdb *e, MDB_txn *txn, struct str start, struct str end,
                     int64_t revision, int (*each)(void *arg, const struct engine_kv *kv),
                     void *arg, struct err *err)
 {
-    struct str start = str_cmp(from, prefix) > 0 ? from : prefix;
     MDB_val k = val_of(start), v;
     MDB_cursor *c;
     int r = 0, rc = mdb_cursor_open(txn, e->key, &c);
 
     if (rc)
         return lmdb_fail(e, rc, "read", err);
-    /* A start longer than any key: LMDB would refuse it, and nothing has the prefix then. */
+    /* A start longer than any key: LMDB would refuse it. */
     if (start.len > ENGINE_KEY_MAX)
         k.mv_size = ENGINE_KEY_MAX;
     rc = mdb_cursor_get(c, &k, &v, start.len ? MDB_SET_RANGE : MDB_FIRST);
@@ -168,7 +168,7 @@ static int range_in(struct engine_lmdb *e, MDB_txn *txn, struct str prefix, stru
 
         if (str_cmp(val_str(&k), start) < 0)
             continue;
-        if (!str_has_prefix(val_str(&k), prefix))
+        if (end.len && str_cmp(val_str(&k), end) >= 0)
             break;
         r = record_at(e, txn, val_str(&k), val_str(&v), revision, &rec, err);
         if (r <= 0)
@@ -182,7 +182,7 @@ static int range_in(struct engine_lmdb *e, MDB_txn *txn, struct str prefix, stru
     return r;
 }
 
-static int lmdb_range(struct engine *base, struct str prefix, struct str from, int64_t revision,
+static int lmdb_range(struct engine *base, struct str from, struct str end, int64_t revision,
                       int (*each)(void *arg, const struct engine_kv *kv), void *arg,
                       struct err *err)
 {
@@ -194,7 +194,7 @@ static int lmdb_range(struct engine *base, struct str prefix, struct str from, i
         r = lmdb_read_begin(e, &txn, err);
     if (r < 0)
         return r;
-    r = range_in(e, txn, prefix, from, revision, each, arg, err);
+    r = range_in(e, txn, from, end, revision, each, arg, err);
     lmdb_read_end(e);
     lmdb_release_pages(e);
     return r;
@@ -299,6 +299,7 @@ static int txn_begin(struct engine_lmdb *e)
 {
     int rc = mdb_txn_begin(e->env, NULL, 0, &e->txn);
 
+    if (!rc && !e->ops.n)
     e->last = (struct rev_at){0};
     if (rc) {
         e->txn = NULL; /* LMDB leaves it as it was, but does not promise to */
@@ -318,13 +319,15 @@ void lmdb_txn_drop(struct engine_lmdb *e)
     e->last = (struct rev_at){0};
 }
 
-/* Writes one change into the transaction. An LMDB code; MDB_NOTFOUND: nothing to delete. */
-static int txn_apply(struct engine_lmdb *e, const struct batch_op *op)
+/* Writes one change of a key into the transaction. An LMDB code; MDB_NOTFOUND: nothing to
+ * delete. */
+static int key_apply(struct engine_lmdb *e, const struct batch_op *op)
 {
     struct str bytes = buf_view(&e->log);
     struct record r = {.at = {op->revision, 0},
                        .key = str_sub(bytes, op->key_at, op->key_len),
                        .value = str_sub(bytes, op->value_at, op->value_len),
+                       .lease = op->lease,
                        .deleted = op->deleted};
     unsigned char place[REV_KEY_BYTES], entry_bytes[ENTRY_BYTES];
     MDB_val k = val_of(r.key), v, rev_k = {sizeof(place), place};
@@ -359,6 +362,11 @@ static int txn_apply(struct engine_lmdb *e, const struct batch_op *op)
     if (!rc)
         e->last = r.at;
     return rc;
+}
+
+static int txn_apply(struct engine_lmdb *e, const struct batch_op *op)
+{
+    return op->revision ? key_apply(e, op) : note_apply(e, op);
 }
 
 /* Does all of ops in a new transaction, in a larger map if need be. On an error there is none. */
@@ -444,42 +452,68 @@ static bool log_is_full(const struct engine_lmdb *e)
     return e->ops.n == e->ops_done && e->log_done >= 2 * e->checkpoint_bytes;
 }
 
-static int lmdb_write(struct engine_lmdb *e, int64_t revision, struct str key, struct str value,
-                      bool deleted, struct err *err)
+static int key_check(struct str key, size_t value_len, struct err *err)
 {
-    struct record rec = {
-        .at.revision = revision, .key = key, .value = value, .deleted = deleted};
+    if (key.len == 0 || key.len > ENGINE_KEY_MAX)
+        return err_new(err, ERR_TOO_LARGE, "a key has 1 to %d bytes, not %zu", ENGINE_KEY_MAX,
+                       key.len);
+    if (value_len > INT32_MAX)
+        return err_new(err, ERR_TOO_LARGE, "a value of %zu bytes is too large", value_len);
+    return 0;
+}
+
+/* Adds a change, or with revision 0 a note, to the open batch. */
+static int batch_write(struct engine_lmdb *e, const struct record *rec, struct err *err)
+{
     struct batch_op op;
     int r = 0;
 
-    if (key.len == 0 || key.len > ENGINE_KEY_MAX || value.len > INT32_MAX)
-        return err_new(err, ERR_TOO_LARGE, "a key has 1 to %d bytes, not %zu", ENGINE_KEY_MAX,
-                       key.len);
-    if (revision < newest(e) || revision <= e->current)
-        return err_new(err, ERR_INTERNAL, "revision %lld after %lld", (long long)revision,
-                       (long long)newest(e));
     if (log_is_full(e))
         r = lmdb_checkpoint(e, &e->state, err);
     if (r == 0) /* before the log has the change: this may find that a checkpoint took place */
         r = txn_open(e, err);
     if (r < 0)
         return r;
-    wal_op_add(e, &rec, &op);
+    wal_op_add(e, rec, &op);
     r = batch_add(e, &op, err);
     if (r == ERR_NOT_FOUND)
         wal_op_drop(e, &op);
     return r;
 }
 
-static int lmdb_put(struct engine *base, int64_t revision, struct str key, struct str value,
-                    struct err *err)
+static int lmdb_write(struct engine_lmdb *e, const struct record *rec, struct err *err)
 {
-    return lmdb_write(lmdb_of(base), revision, key, value, false, err);
+    int r = key_check(rec->key, rec->value.len, err);
+
+    if (r < 0)
+        return r;
+    if (rec->at.revision < newest(e) || rec->at.revision <= e->current)
+        return err_new(err, ERR_INTERNAL, "revision %lld after %lld",
+                       (long long)rec->at.revision, (long long)newest(e));
+    return batch_write(e, rec, err);
+}
+
+static int lmdb_put(struct engine *base, int64_t revision, struct str key, struct str value,
+                    int64_t lease, struct err *err)
+{
+    struct record rec = {.at.revision = revision, .key = key, .value = value, .lease = lease};
+
+    return lmdb_write(lmdb_of(base), &rec, err);
 }
 
 static int lmdb_remove(struct engine *base, int64_t revision, struct str key, struct err *err)
 {
-    return lmdb_write(lmdb_of(base), revision, key, STR_NULL, true, err);
+    struct record rec = {.at.revision = revision, .key = key, .deleted = true};
+
+    return lmdb_write(lmdb_of(base), &rec, err);
+}
+
+static int lmdb_note(struct engine *base, struct str name, struct str value, struct err *err)
+{
+    struct record rec = {.key = name, .value = value, .deleted = !value.p};
+    int r = key_check(name, value.len, err);
+
+    return r < 0 ? r : batch_write(lmdb_of(base), &rec, err);
 }
 
 static void lmdb_abort(struct engine *base)
@@ -502,7 +536,7 @@ static int lmdb_commit(struct engine *base, struct err *err)
 
     if (e->ops.n == e->ops_done)
         return 0;
-    revision = e->ops.v[e->ops.n - 1].revision;
+    revision = newest(e);
     if (revision + ENGINE_REVISIONS_AHEAD > ceiling)
         ceiling = revision + 2 * ENGINE_REVISIONS_AHEAD;
     r = wal_commit(e, ceiling, err);
@@ -529,6 +563,23 @@ static uint64_t lmdb_size_bytes(struct engine *base)
     return (uint64_t)st.st_size + lmdb_of(base)->wal_bytes;
 }
 
+static uint64_t lmdb_used_bytes(struct engine *base)
+{
+    struct engine_lmdb *e = lmdb_of(base);
+    const MDB_dbi tables[] = {e->rev, e->key, e->note, e->meta};
+    uint64_t pages = 0;
+    MDB_stat s = {0};
+    MDB_txn *txn;
+
+    if (lmdb_read_begin(e, &txn, NULL) < 0)
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+        if (mdb_stat(txn, tables[i], &s) == 0)
+            pages += s.ms_branch_pages + s.ms_leaf_pages + s.ms_overflow_pages;
+    lmdb_read_end(e);
+    return pages * s.ms_psize;
+}
+
 static const struct engine_ops lmdb_ops = {
     .name = "lmdb",
     .revisions = lmdb_revisions,
@@ -537,10 +588,13 @@ static const struct engine_ops lmdb_ops = {
     .changes = lmdb_changes,
     .put = lmdb_put,
     .remove = lmdb_remove,
+    .note = lmdb_note,
+    .notes = lmdb_notes,
     .commit = lmdb_commit,
     .abort = lmdb_abort,
     .compact = lmdb_compact,
     .size_bytes = lmdb_size_bytes,
+    .used_bytes = lmdb_used_bytes,
     .close = lmdb_close,
 };
 

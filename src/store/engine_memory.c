@@ -2,7 +2,7 @@
  *
  * Every change is one record; records of a key are linked old <-> new, the key points to the
  * newest. log[] holds all records in the order of their revisions, NULL where one was compacted
- * away. An aborted batch takes its records off the end again.
+ * away. An aborted batch takes its records off the end again; notes go back to a snapshot.
  */
 #include "base/omap.h"
 #include "base/ref.h"
@@ -19,14 +19,20 @@ struct mkey {
 struct mrec {
     struct mkey *key;
     struct mrec *older, *newer;
-    int64_t revision, create, version;
+    int64_t revision, create, version, lease;
     bool deleted;
     size_t at; /* in log[] */
     struct str value;
 };
+struct mnote {
+    struct ref ref;
+    struct str name, value;
+};
 struct engine_memory {
     struct engine base;
     struct omap keys;
+    struct omap notes, notes_committed;
+    bool noted; /* in the open batch */
     VEC(struct mrec *) log;
     size_t holes;   /* NULLs in log[] */
     size_t batch;   /* log[] from here on is the open batch */
@@ -55,6 +61,26 @@ static struct str mkey_key(const void *v)
 
 static const struct omap_ops mkey_omap_ops = {mkey_ref, mkey_unref, mkey_key};
 
+static void mnote_ref(void *v)
+{
+    ref_get(&((struct mnote *)v)->ref);
+}
+
+static void mnote_unref(void *v)
+{
+    struct mnote *n = v;
+
+    if (ref_put(&n->ref))
+        free(n);
+}
+
+static struct str mnote_name(const void *v)
+{
+    return ((const struct mnote *)v)->name;
+}
+
+static const struct omap_ops mnote_omap_ops = {mnote_ref, mnote_unref, mnote_name};
+
 static struct engine_memory *mem_of(struct engine *e)
 {
     return (struct engine_memory *)(void *)e;
@@ -67,6 +93,7 @@ static struct engine_kv kv_of(const struct mrec *m)
                               .mod_revision = m->revision,
                               .create_revision = m->create,
                               .version = m->version,
+                              .lease = m->lease,
                               .deleted = m->deleted};
 }
 
@@ -92,7 +119,7 @@ static void mem_revisions(struct engine *base, int64_t *ret_current, int64_t *re
     *ret_compacted = mem_of(base)->compacted;
 }
 
-static int mem_range(struct engine *base, struct str prefix, struct str from, int64_t revision,
+static int mem_range(struct engine *base, struct str from, struct str end, int64_t revision,
                      int (*each)(void *arg, const struct engine_kv *kv), void *arg,
                      struct err *err)
 {
@@ -103,8 +130,8 @@ static int mem_range(struct engine *base, struct str prefix, struct str from, in
 
     if (r < 0)
         return r;
-    omap_seek(&e->keys, str_cmp(from, prefix) > 0 ? from : prefix, &it);
-    while ((k = omap_next(&it)) && str_has_prefix(k->key, prefix)) {
+    omap_seek(&e->keys, from, &it);
+    while ((k = omap_next(&it)) && (!end.len || str_cmp(k->key, end) < 0)) {
         const struct mrec *m = k->latest;
         struct engine_kv kv;
 
@@ -172,7 +199,7 @@ static struct mkey *key_new(struct engine_memory *e, struct str key)
 }
 
 static int append(struct engine_memory *e, int64_t revision, struct str key, struct str value,
-                  bool deleted, struct err *err)
+                  int64_t lease, bool deleted, struct err *err)
 {
     struct mkey *k = omap_find(&e->keys, key);
     struct mrec *m, *older = k ? k->latest : NULL;
@@ -194,6 +221,7 @@ static int append(struct engine_memory *e, int64_t revision, struct str key, str
                        .revision = revision,
                        .create = live ? older->create : revision,
                        .version = deleted ? 0 : live ? older->version + 1 : 1,
+                       .lease = lease,
                        .deleted = deleted,
                        .at = e->log.n,
                        .value = {(const char *)(m + 1), value.len}};
@@ -210,14 +238,61 @@ static int append(struct engine_memory *e, int64_t revision, struct str key, str
 }
 
 static int mem_put(struct engine *base, int64_t revision, struct str key, struct str value,
-                   struct err *err)
+                   int64_t lease, struct err *err)
 {
-    return append(mem_of(base), revision, key, value, false, err);
+    return append(mem_of(base), revision, key, value, lease, false, err);
 }
 
 static int mem_remove(struct engine *base, int64_t revision, struct str key, struct err *err)
 {
-    return append(mem_of(base), revision, key, STR_NULL, true, err);
+    return append(mem_of(base), revision, key, STR_NULL, 0, true, err);
+}
+
+static int mem_note(struct engine *base, struct str name, struct str value, struct err *err)
+{
+    struct engine_memory *e = mem_of(base);
+    struct mnote *n;
+
+    if (name.len == 0 || name.len > ENGINE_KEY_MAX)
+        return err_new(err, ERR_TOO_LARGE, "a key has 1 to %d bytes, not %zu", ENGINE_KEY_MAX,
+                       name.len);
+    e->noted = true;
+    if (!value.p) {
+        (void)omap_remove(&e->notes, name);
+        return 0;
+    }
+    n = xcalloc(1, sizeof(*n) + name.len + value.len);
+    ref_init(&n->ref);
+    memcpy(n + 1, name.p, name.len);
+    n->name = (struct str){(const char *)(n + 1), name.len};
+    if (value.len)
+        memcpy((char *)(n + 1) + name.len, value.p, value.len);
+    n->value = (struct str){n->name.p + name.len, value.len};
+    (void)omap_put(&e->notes, n);
+    mnote_unref(n); /* the map holds it */
+    return 0;
+}
+
+static int mem_notes(struct engine *base, struct str prefix,
+                     int (*each)(void *arg, struct str name, struct str value), void *arg,
+                     struct err *err)
+{
+    struct omap_iter it;
+    struct mnote *n;
+    int r = 0;
+
+    (void)err;
+    omap_seek(&mem_of(base)->notes, prefix, &it);
+    while (r == 0 && (n = omap_next(&it)) && str_has_prefix(n->name, prefix))
+        r = each(arg, n->name, n->value);
+    return r;
+}
+
+/* Makes @to what @from is. */
+static void notes_copy(struct omap *to, const struct omap *from)
+{
+    omap_deinit(to);
+    *to = omap_snapshot(from);
 }
 
 static int mem_commit(struct engine *base, struct err *err)
@@ -227,6 +302,9 @@ static int mem_commit(struct engine *base, struct err *err)
     (void)err;
     e->current = newest(e);
     e->batch = e->log.n;
+    if (e->noted)
+        notes_copy(&e->notes_committed, &e->notes);
+    e->noted = false;
     return 0;
 }
 
@@ -258,6 +336,9 @@ static void mem_abort(struct engine *base)
         e->log.n--;
         e->holes--;
     }
+    if (e->noted)
+        notes_copy(&e->notes, &e->notes_committed);
+    e->noted = false;
 }
 
 /* Closes the holes of log[] when they are the larger part: amortized, constant work a record. */
@@ -322,6 +403,8 @@ static void mem_close(struct engine *base)
         free(e->log.v[i]);
     vec_deinit(&e->log);
     omap_deinit(&e->keys);
+    omap_deinit(&e->notes);
+    omap_deinit(&e->notes_committed);
     free(e);
 }
 
@@ -333,10 +416,13 @@ static const struct engine_ops memory_ops = {
     .changes = mem_changes,
     .put = mem_put,
     .remove = mem_remove,
+    .note = mem_note,
+    .notes = mem_notes,
     .commit = mem_commit,
     .abort = mem_abort,
     .compact = mem_compact,
     .size_bytes = mem_size_bytes,
+    .used_bytes = mem_size_bytes,
     .close = mem_close,
 };
 
@@ -347,5 +433,7 @@ struct engine *engine_memory_new(void)
     e->base.ops = &memory_ops;
     e->current = 1; /* as etcd's first */
     omap_init(&e->keys, &mkey_omap_ops);
+    omap_init(&e->notes, &mnote_omap_ops);
+    omap_init(&e->notes_committed, &mnote_omap_ops);
     return &e->base;
 }

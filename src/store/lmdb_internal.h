@@ -4,12 +4,14 @@
  *     lmdb_wal.c     the log that makes a batch durable
  *     lmdb_open.c    open, checkpoint, close
  *     lmdb_record.c  what records look like
+ *     lmdb_note.c    small values without revisions
  *     lmdb_compact.c forgets old history
  *
  * and on disk, in tables of LMDB's:
  *
  *     rev    revision, sub (big-endian 8 + 4 bytes)  ->  record: header, key, value
  *     key    key  ->  entry: where its newest record is
+ *     note   name  ->  checksum, value
  *     state  "state"  ->  what the engine knows of itself
  *
  * Records are appended and never changed; each names the record of the same key that it
@@ -32,7 +34,7 @@ struct rev_at { /* a place in the rev table; revision 0: nowhere */
 };
 struct record { /* decoded; key and value are views into the map */
     struct rev_at at, older;
-    int64_t create, version;
+    int64_t create, version, lease;
     bool deleted;
     struct str key, value;
 };
@@ -50,14 +52,15 @@ struct engine_state {
     bool clean;
 };
 struct batch_op { /* to do again when LMDB's transaction was lost, or the map is too small */
-    int64_t revision;
+    int64_t revision; /* 0: a note */
+    int64_t lease;
     size_t start, key_at, key_len, value_at, value_len; /* in the log */
     bool deleted;
 };
 struct engine_lmdb {
     struct engine base;
     MDB_env *env;
-    MDB_dbi rev, key, meta;
+    MDB_dbi rev, key, note, meta;
     MDB_txn *read; /* reset while not in use */
     MDB_txn *txn;  /* what the log has, and the open batch; NULL: not begun, or lost */
     MDB_cursor *revs, *keys; /* of txn */
@@ -67,6 +70,7 @@ struct engine_lmdb {
     size_t log_done, ops_done; /* of these: committed */
     size_t checkpoint_bytes; /* so long a log is checkpointed */
     uint64_t frames;         /* committed since the checkpoint */
+    int64_t log_revision;    /* the last one in the log that was found at open; 0: none */
     int wal_fd;
     size_t wal_bytes; /* of its file */
     int64_t current; /* committed */
@@ -80,7 +84,7 @@ struct engine_lmdb {
 };
 enum {
     REV_KEY_BYTES = 12,
-    RECORD_HEADER_BYTES = 40,
+    RECORD_HEADER_BYTES = 48,
     ENTRY_BYTES = 36,
     STATE_BYTES = 52,
     WAL_CHECKPOINT_BYTES = 1 << 20,
@@ -125,6 +129,13 @@ int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *s,
 /** Opens folder @dir into the zeroed @e; on failure @e is freed. */
 MUST_USE int lmdb_setup(struct engine_lmdb *e, const char *dir, struct err *err);
 void lmdb_close(struct engine *base); /** engine_ops.close */
+/* lmdb_note.c */
+/** Does @op, a note's, within the open batch. An LMDB code. */
+int note_apply(struct engine_lmdb *e, const struct batch_op *op);
+/** engine_ops.notes */
+MUST_USE int lmdb_notes(struct engine *base, struct str prefix,
+                        int (*each)(void *arg, struct str name, struct str value), void *arg,
+                        struct err *err);
 /** engine_ops.compact */
 MUST_USE int lmdb_compact(struct engine *base, int64_t revision, bool *ret_more, struct err *err);
 
@@ -132,7 +143,8 @@ MUST_USE int lmdb_compact(struct engine *base, int64_t revision, bool *ret_more,
 /** Opens the log and takes what it has since the checkpoint of e->state: its operations, the last
  *  revision and the ceiling. ERR_IO, ERR_PARSE (damaged). */
 MUST_USE int wal_open(struct engine_lmdb *e, struct err *err);
-/** Adds a change (revision, key, value, deleted of @r) to the open batch's frame. */
+/** Adds a change (revision, key, value, lease, deleted of @r; revision 0: a note) to the open
+ *  batch's frame. */
 void wal_op_add(struct engine_lmdb *e, const struct record *r, struct batch_op *ret_op);
 /** Takes the last change, not yet in ops, back. */
 void wal_op_drop(struct engine_lmdb *e, const struct batch_op *op);

@@ -5,7 +5,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-enum { MAP_START_BYTES = 64 << 20, TABLES = 3, READERS = 8 };
+enum { MAP_START_BYTES = 64 << 20, TABLES = 4, READERS = 8 };
 
 static int fail_errno(struct err *err, const char *what, const char *path)
 {
@@ -108,6 +108,8 @@ static int env_open(struct engine_lmdb *e, struct err *err)
     rc = mdb_dbi_open(txn, "rev", MDB_CREATE, &e->rev);
     if (!rc)
         rc = mdb_dbi_open(txn, "key", MDB_CREATE, &e->key);
+    if (!rc)
+        rc = mdb_dbi_open(txn, "note", MDB_CREATE, &e->note);
     if (!rc)
         rc = mdb_dbi_open(txn, "state", MDB_CREATE, &e->meta);
     if (rc)
@@ -224,7 +226,7 @@ static int state_begin(struct engine_lmdb *e, struct err *err)
     if (r < 0)
         return r;
     if (e->ops.n) /* what was given out after the last commit is not known */
-        e->current = MAX(e->ops.v[e->ops.n - 1].revision, e->state.ceiling);
+        e->current = MAX(e->current, MAX(e->log_revision, e->state.ceiling));
     s = e->state;
     s.clean = false;
     s.current = e->current;

@@ -58,7 +58,8 @@ bool rev_key_read(struct str bytes, struct rev_at *ret_at)
 }
 
 /* header: u32 checksum of all that follows and of the place, u16 key length, u8 format, u8 flags,
- *         i64 create, i64 version, i64 older.revision, u32 older.sub, u32 value length */
+ *         i64 create, i64 version, i64 lease, i64 older.revision, u32 older.sub,
+ *         u32 value length */
 size_t record_size(const struct record *r)
 {
     return RECORD_HEADER_BYTES + r->key.len + r->value.len;
@@ -85,6 +86,7 @@ void record_write(const struct crc32c *crc, const struct record *r, unsigned cha
                      (uint32_t)(r->deleted ? FLAG_DELETED : 0) << 24);
     p = put64(p, r->create);
     p = put64(p, r->version);
+    p = put64(p, r->lease);
     p = put64(p, r->older.revision);
     p = put32(p, r->older.sub);
     p = put32(p, (uint32_t)r->value.len);
@@ -110,6 +112,7 @@ int record_read(const struct crc32c *crc, struct rev_at at, struct str bytes,
     p = get32(p, &word);
     p = get64(p, &r.create);
     p = get64(p, &r.version);
+    p = get64(p, &r.lease);
     p = get64(p, &r.older.revision);
     p = get32(p, &r.older.sub);
     (void)get32(p, &value_len);
@@ -210,7 +213,10 @@ int state_read(const struct crc32c *crc, struct str bytes, struct engine_state *
     if (sum != crc32c_add(crc, 0, str_sub(bytes, 4, STATE_BYTES - 4)))
         return err_new(err, ERR_PARSE, "damaged state record");
     if (format != FORMAT)
-        return err_new(err, ERR_PARSE, "the store has the unknown format %u", format);
+        return err_new(err, ERR_PARSE,
+                       "its format is %u, this program's is %d: get the objects with the program "
+                       "that wrote them, move the folder away, and apply them again",
+                       format, FORMAT);
     *ret_s = s;
     return 0;
 }

@@ -12,7 +12,8 @@
  *
  *     frame:  u32 checksum of all that follows, u32 operations, u64 salt, u64 number since the
  *             checkpoint, i64 ceiling, u32 payload bytes, u32 zero, payload, zeros to FRAME_ALIGN
- *     operation: i64 revision, u32 value length, u16 key length, u8 flags, u8 zero, key, value
+ *     operation: i64 revision (0: a note), i64 lease, u32 value length, u16 key length, u8 flags,
+ *             u8 zero, key, value
  */
 #include "base/random.h"
 #include "store/lmdb_internal.h"
@@ -24,7 +25,7 @@
 enum {
     FRAME_ALIGN = 512, /* a torn sector holds no other batch */
     FRAME_HEADER_BYTES = 40,
-    OP_HEADER_BYTES = 16,
+    OP_HEADER_BYTES = 24,
     OP_DELETED = 1,
     CHUNK_BYTES = 256 << 10, /* the file grows by so much, zeros: later syncs write no metadata */
 };
@@ -79,12 +80,14 @@ void wal_op_add(struct engine_lmdb *e, const struct record *r, struct batch_op *
         buf_append(&e->log, frame, sizeof(frame));
     }
     put64(header, (uint64_t)r->at.revision);
-    put32(header + 8, (uint32_t)r->value.len);
-    header[12] = (unsigned char)r->key.len;
-    header[13] = (unsigned char)(r->key.len >> 8);
-    header[14] = r->deleted ? OP_DELETED : 0;
+    put64(header + 8, (uint64_t)r->lease);
+    put32(header + 16, (uint32_t)r->value.len);
+    header[20] = (unsigned char)r->key.len;
+    header[21] = (unsigned char)(r->key.len >> 8);
+    header[22] = r->deleted ? OP_DELETED : 0;
     buf_append(&e->log, header, sizeof(header));
     *ret_op = (struct batch_op){.revision = r->at.revision,
+                                .lease = r->lease,
                                 .start = e->log.len - OP_HEADER_BYTES,
                                 .key_at = e->log.len,
                                 .key_len = r->key.len,
@@ -228,7 +231,7 @@ static int damaged(struct engine_lmdb *e, size_t at, struct err *err)
 static int frame_take(struct engine_lmdb *e, size_t at, const struct frame *f, struct err *err)
 {
     size_t end = at + FRAME_HEADER_BYTES + f->payload, p = at + FRAME_HEADER_BYTES;
-    int64_t last = e->ops.n ? e->ops.v[e->ops.n - 1].revision : 0;
+    int64_t last = e->log_revision;
 
     for (uint32_t i = 0; i < f->ops; i++) {
         const unsigned char *h = (const unsigned char *)e->log.p + p;
@@ -237,16 +240,18 @@ static int frame_take(struct engine_lmdb *e, size_t at, const struct frame *f, s
         if (end - p < OP_HEADER_BYTES)
             return damaged(e, p, err);
         op.revision = (int64_t)get64(h);
-        op.value_len = get32(h + 8);
-        op.key_len = (size_t)h[12] | (size_t)h[13] << 8;
-        op.deleted = h[14] & OP_DELETED;
+        op.lease = (int64_t)get64(h + 8);
+        op.value_len = get32(h + 16);
+        op.key_len = (size_t)h[20] | (size_t)h[21] << 8;
+        op.deleted = h[22] & OP_DELETED;
         op.value_at = op.key_at + op.key_len;
         p = op.value_at + op.value_len;
-        if (p > end || op.revision < last)
+        if (p > end || (op.revision && op.revision < last))
             return damaged(e, op.start, err);
         vec_push(&e->ops, op);
-        last = op.revision;
+        last = MAX(last, op.revision);
     }
+    e->log_revision = last;
     e->state.ceiling = MAX(e->state.ceiling, f->ceiling);
     return p == end ? 0 : damaged(e, p, err);
 }

@@ -98,6 +98,8 @@ int store_adopt(struct store *st, const struct resource *res, struct err *err)
 {
     struct cache *c;
     struct load l = {.err = err};
+    struct str prefix;
+    auto_arena a = {0};
     int r;
 
     res = storage_of(res);
@@ -110,10 +112,10 @@ int store_adopt(struct store *st, const struct resource *res, struct err *err)
     cache_init(c, st, res);
     /* What is computed, never stored (reviews, component statuses), has no keys: an empty prefix
      * would mean everyone's. */
-    r = res->store_prefix[0] == '\0'
-            ? 0
-            : st->engine->ops->range(st->engine, str_from(res->store_prefix), STR_NULL, 0, load_one,
-                                     &l, err);
+    prefix = str_from(res->store_prefix);
+    r = str_empty(prefix) ? 0
+                          : st->engine->ops->range(st->engine, prefix, str_prefix_end(&a, prefix),
+                                                   0, load_one, &l, err);
     if (r < 0) {
         cache_deinit(c);
         free(c);

@@ -22,6 +22,7 @@ struct raw_txn { /* owned by the caller, untouched by it until on_done */
     struct loop *loop; /* where on_done runs */
     void (*on_done)(struct raw_txn *txn);
     void *arg;
+    size_t bytes; /* about how many it will write: a batch is not to grow without bounds */
     /* Set before on_done: */
     int code;         /* what run said; ERR_IO: the commit failed, nothing was written;
                          ERR_TOO_MANY, ERR_UNAVAILABLE as in store.h */
@@ -30,7 +31,8 @@ struct raw_txn { /* owned by the caller, untouched by it until on_done */
     struct store_txn base; /* the store's */
     struct store_op op;    /* the store's */
 };
-/** Queues @txn. Any thread; on_done runs exactly once, later, on txn->loop. */
+/** Queues @txn; not for a store over an external etcd. Any thread; on_done runs exactly once,
+ *  later, on txn->loop. */
 void raw_commit(struct store *st, struct raw_txn *txn);
 
 struct raw_kv { /* borrowed until the next call on the struct raw */
@@ -38,10 +40,12 @@ struct raw_kv { /* borrowed until the next call on the struct raw */
     int64_t create_revision, mod_revision, version, lease;
     bool deleted; /* a tombstone, in raw_changes() only: mod_revision is the deletion's */
 };
-/** The revision that holds before this transaction, the oldest still readable, and the bytes the
- *  engine has on disk and in use. */
+/** The revision that holds before this transaction, the oldest still readable, and the bytes that
+ *  the engine has on disk, and of them in use. */
 int64_t raw_revision(const struct raw *raw);
-int64_t raw_compacted(const struct raw *raw); /** See raw_revision(). */
+int64_t raw_compacted(const struct raw *raw);      /** See raw_revision(). */
+uint64_t raw_size_bytes(const struct raw *raw);    /** See raw_revision(). */
+uint64_t raw_used_bytes(const struct raw *raw);    /** See raw_revision(). */
 /** The newest entry of @key. ERR_NOT_FOUND as an outcome. Sees this transaction's writes. */
 MUST_USE int raw_get(struct raw *raw, struct str key, struct raw_kv *ret_kv, struct err *err);
 /** Calls @each for the live keys in [@from, @end) in key order (@end STR_NULL: no end) as of
@@ -55,18 +59,22 @@ MUST_USE int raw_range(struct raw *raw, struct str from, struct str end, int64_t
 MUST_USE int raw_changes(struct raw *raw, int64_t from, int64_t to,
                          int (*each)(void *arg, const struct raw_kv *kv), void *arg,
                          struct err *err);
-/** Writes. A key is written once a transaction. ERR_TOO_LARGE (key), ERR_BAD_REQUEST (no object of
- *  the kind that lives there; written twice); after ERR_IO the batch fails as a whole. */
+/** Says what raw_put() of this would: ERR_TOO_LARGE (a key has 1 to 511 bytes), ERR_BAD_REQUEST (no
+ *  object of the kind that lives there). To be asked for all puts before the first write. */
+MUST_USE int raw_may_put(struct raw *raw, struct str key, struct str value, struct err *err);
+/** Writes. A key is written once a transaction. As raw_may_put(), and ERR_BAD_REQUEST: written
+ *  twice; after ERR_IO the batch fails as a whole. */
 MUST_USE int raw_put(struct raw *raw, struct str key, struct str value, int64_t lease,
                      struct err *err);
-/** Deletes; ERR_NOT_FOUND as an outcome. */
+/** Deletes; ERR_NOT_FOUND as an outcome; ERR_BAD_REQUEST (written twice), ERR_IO. */
 MUST_USE int raw_delete(struct raw *raw, struct str key, struct err *err);
 /** Forgets history before @revision, from now on and in pieces in the background. ERR_EXPIRED,
  *  ERR_TIMEOUT. */
 MUST_USE int raw_compact(struct raw *raw, int64_t revision, struct err *err);
 
 /* Notes: small durable facts beside the keys, without revisions (leases, identities). */
-/** Keeps @value under @name; STR_NULL removes. Durable with the batch. */
+/** Keeps @value under @name; STR_NULL removes. Durable with the batch. Names that begin with
+ *  "store/" are the store's own. ERR_TOO_LARGE (a name has 1 to 511 bytes), ERR_IO as raw_put(). */
 MUST_USE int raw_note(struct raw *raw, struct str name, struct str value, struct err *err);
 /** Calls @each for the notes whose name has @prefix, in order. */
 MUST_USE int raw_notes(struct raw *raw, struct str prefix,

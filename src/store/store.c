@@ -23,7 +23,7 @@ static size_t txn_bytes(const struct store_txn *txn)
     for (size_t i = 0; i < txn->n; i++)
         if (txn->ops[i].kind == STORE_PUT)
             n += txn->ops[i].object->json.len;
-    return n;
+    return txn_is_raw(txn) ? raw_bytes(txn) : n;
 }
 
 /* Starts the next batch, of what was taken off the queue or of lazy writes that are due. False
@@ -185,6 +185,9 @@ void store_free(struct store *st)
     while (st->caches.n)
         store_drop(st, st->caches.v[st->caches.n - 1]->res);
     vec_deinit(&st->caches);
+    assert(st->all.subs.n == 0);
+    vec_deinit(&st->all.subs);
+    st->all.subs_mutex = mutex_free(st->all.subs_mutex);
     if (st->engine)
         st->engine->ops->close(st->engine);
     for (size_t i = 0; i < st->lazy.n; i++)
@@ -232,6 +235,7 @@ int store_open(const struct store_opts *opts, const struct resource *const *reso
 
     st->opts = *opts;
     set_defaults(&st->opts);
+    st->all.subs_mutex = mutex_new();
     if (opts->etcd) {
         r = remote_open(st, opts->etcd, resources, n, err);
         if (r == 0)
@@ -247,6 +251,8 @@ int store_open(const struct store_opts *opts, const struct resource *const *reso
     atomic_init(&st->size_bytes, st->engine->ops->size_bytes(st->engine));
     for (size_t i = 0; i < n && r == 0; i++)
         r = store_adopt(st, resources[i], err);
+    if (r == 0)
+        r = raw_resume(st, err);
     if (r < 0) {
         store_free(st);
         return r;

@@ -48,7 +48,8 @@ struct store_opts {
     struct loop *loop; /* NULL: a thread of its own; else all runs on this loop (simulation) */
     const struct clock *clock; /* NULL: the loop's, or clock_real() */
     uint32_t lazy_max_ms;      /* 0: 5000 */
-    uint32_t history_ms;       /* journal and engine history kept at least this long; 0: 300000 */
+    uint32_t history_ms;       /* journal and engine history kept at least this long; 0: 300000;
+                                  UINT32_MAX: until raw_compact(), and journal_max */
     uint32_t journal_max;      /* events kept per resource at most; 0: 65536 */
     uint32_t txns_max;         /* waiting transactions; 0: 4096; more are refused with TOO_MANY */
 };
@@ -69,6 +70,7 @@ enum store_op_kind {
     /* The only op of its transaction; for resources that come and go while the store is open: */
     STORE_ADOPT, /* loads @res and keeps it from now on, as if given to store_open() */
     STORE_DROP,  /* forgets @res, whose cache nobody uses any more; its objects stay on disk */
+    STORE_RAW,   /* the store's: see raw.h */
 };
 /* expect_revision: anything goes; must not exist; n: must be at revision n */
 enum { STORE_ANY = -1, STORE_ABSENT = 0 };

@@ -3,6 +3,7 @@
  *     store.c    open, close, the thread or loop, the queue of transactions
  *     batch.c    one batch: check, apply, commit, publish or roll back, answer
  *     cache.c    what readers see: snapshots, cursors, subscriptions
+ *     raw.c      transactions on keys and values as bytes
  *     load.c     which resources there are, and loading them
  *     upkeep.c   lazy deadline, journal trimming, compaction: what is due when
  *     remote*.c  the same store over an external etcd: see remote.h
@@ -59,6 +60,7 @@ struct batch {
     VEC(struct cache *) touched;
     bool durable; /* goes to the engine; else it holds only lazy writes */
     bool sync;    /* the engine has an open batch */
+    int64_t compact_to; /* what raw transactions asked for; 0: nothing */
     int code;     /* 0, or why the whole batch fails */
     struct err err;
 };
@@ -76,6 +78,7 @@ struct store {
     struct thread *thread;
     VEC(struct cache *) caches;
     _Atomic(struct cache *) table[STORE_TABLE]; /* any: caches by res, open addressing */
+    struct cache all;                           /* nothing but who wants to know of any change */
     struct cache gone;                          /* stands in places of table that were given up */
     int64_t revision;         /* last one given */
     atomic_int_fast64_t published; /* any */
@@ -110,6 +113,18 @@ void store_free(struct store *st);
 void batch_begin(struct store *st, struct store_txn *const *txns, size_t n);
 /** Starts a batch of nothing but the lazy writes that wait. */
 void batch_begin_lazy(struct store *st);
+/** Opens the engine's batch and puts the lazy writes that wait there first; no-op when it is
+ *  open. Errors are the batch's. */
+void batch_open_engine(struct store *st);
+/** Sends one change to where the batch goes. An error is the batch's, too. */
+MUST_USE int batch_write(struct store *st, int64_t revision, struct str key, struct str value,
+                         int64_t lease, bool deleted);
+/** Puts @op's object, whose reference is taken on success; deletes @key, which is there. Errors as
+ *  batch_write(). */
+MUST_USE int batch_put(struct store *st, struct cache *c, struct store_op *op, int64_t revision,
+                       int64_t lease);
+MUST_USE int batch_delete(struct store *st, struct cache *c, struct store_txn *txn,
+                          struct str key, int64_t revision); /** See batch_put(). */
 /** Commits the engine's part, if there is any; the outcome is kept in the batch. */
 void batch_commit(struct store *st);
 /** Publishes or rolls back, and answers every transaction. */
@@ -124,6 +139,18 @@ MUST_USE int txn_check_distinct(const struct store_txn *txn, size_t at, struct e
 void txn_answer(struct store_txn *txn);
 /** Answers @txn with an error, without having looked at it. Any thread. */
 void txn_refuse(struct store_txn *txn, int code, const char *why);
+
+/* raw.c */
+static inline bool txn_is_raw(const struct store_txn *txn)
+{
+    return txn->n == 1 && txn->ops[0].kind == STORE_RAW;
+}
+/** Runs the raw transaction of which @txn is part. */
+MUST_USE int raw_run(struct store *st, struct store_txn *txn);
+/** About how many bytes it will write. */
+size_t raw_bytes(const struct store_txn *txn);
+/** Takes up a compaction that a former run was told to do. */
+MUST_USE int raw_resume(struct store *st, struct err *err);
 
 /* cache.c */
 /** Makes @c empty, knowing nothing of what came up to the store's revision. */
@@ -149,6 +176,8 @@ void store_drop(struct store *st, const struct resource *res);
 /* upkeep.c */
 /** Notes that something was committed or published now. */
 void upkeep_note(struct store *st);
+/** From now on history before @revision is forgotten, in pieces. */
+void upkeep_compact(struct store *st, int64_t revision);
 /** Does what is due, in bounded pieces. True when there is more to do at once. */
 bool upkeep_run(struct store *st);
 /** Milliseconds until something is due; -1: nothing is. */

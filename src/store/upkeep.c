@@ -28,11 +28,20 @@ static void sample(struct store *st, uint64_t now)
 
 void upkeep_note(struct store *st)
 {
-    uint64_t now = store_now_ms(st);
+    uint64_t now;
 
+    if (st->opts.history_ms == UINT32_MAX)
+        return;
+    now = store_now_ms(st);
     sample(st, now);
     if (!st->trim_due_ms)
         st->trim_due_ms = now + st->opts.history_ms + 1;
+}
+
+void upkeep_compact(struct store *st, int64_t revision)
+{
+    st->compact_to = MAX(st->compact_to, revision);
+    st->compact_due_ms = 1; /* now */
 }
 
 static void trim(struct store *st, uint64_t now)

@@ -57,7 +57,7 @@ static inline void must_put(struct engine *e, int64_t revision, const char *key,
 {
     struct err err = {0};
 
-    assert_ok(e->ops->put(e, revision, str_from(key), str_from(value), &err), &err);
+    assert_ok(e->ops->put(e, revision, str_from(key), str_from(value), 0, &err), &err);
 }
 
 static inline void must_remove(struct engine *e, int64_t revision, const char *key)

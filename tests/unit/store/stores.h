@@ -158,12 +158,12 @@ static inline void faulty_revisions(struct engine *e, int64_t *c, int64_t *d)
     struct engine *i = faulty_of(e)->inner;
     i->ops->revisions(i, c, d);
 }
-static inline int faulty_range(struct engine *e, struct str prefix, struct str from, int64_t rev,
+static inline int faulty_range(struct engine *e, struct str from, struct str end, int64_t rev,
                                int (*each)(void *, const struct engine_kv *), void *arg,
                                struct err *err)
 {
     struct engine *i = faulty_of(e)->inner;
-    return i->ops->range(i, prefix, from, rev, each, arg, err);
+    return i->ops->range(i, from, end, rev, each, arg, err);
 }
 static inline bool spend(atomic_int *n)
 {
@@ -173,12 +173,12 @@ static inline bool spend(atomic_int *n)
     return true;
 }
 static inline int faulty_put(struct engine *e, int64_t rev, struct str key, struct str value,
-                             struct err *err)
+                             int64_t lease, struct err *err)
 {
     struct engine *i = faulty_of(e)->inner;
     if (spend(&faulty_of(e)->fail_puts))
         return err_new(err, ERR_IO, "no space left on device");
-    return i->ops->put(i, rev, key, value, err);
+    return i->ops->put(i, rev, key, value, lease, err);
 }
 static inline int faulty_remove(struct engine *e, int64_t rev, struct str key, struct err *err)
 {
@@ -186,6 +186,34 @@ static inline int faulty_remove(struct engine *e, int64_t rev, struct str key, s
     if (spend(&faulty_of(e)->fail_puts))
         return err_new(err, ERR_IO, "no space left on device");
     return i->ops->remove(i, rev, key, err);
+}
+static inline int faulty_get(struct engine *e, struct str key, struct engine_kv *kv,
+                             struct err *err)
+{
+    struct engine *i = faulty_of(e)->inner;
+    return i->ops->get(i, key, kv, err);
+}
+static inline int faulty_changes(struct engine *e, int64_t from, int64_t to,
+                                 int (*each)(void *, const struct engine_kv *), void *arg,
+                                 struct err *err)
+{
+    struct engine *i = faulty_of(e)->inner;
+    return i->ops->changes(i, from, to, each, arg, err);
+}
+static inline int faulty_note(struct engine *e, struct str name, struct str value,
+                              struct err *err)
+{
+    struct engine *i = faulty_of(e)->inner;
+    if (spend(&faulty_of(e)->fail_puts))
+        return err_new(err, ERR_IO, "no space left on device");
+    return i->ops->note(i, name, value, err);
+}
+static inline int faulty_notes(struct engine *e, struct str prefix,
+                               int (*each)(void *, struct str, struct str), void *arg,
+                               struct err *err)
+{
+    struct engine *i = faulty_of(e)->inner;
+    return i->ops->notes(i, prefix, each, arg, err);
 }
 static inline int faulty_commit(struct engine *e, struct err *err)
 {
@@ -221,6 +249,10 @@ static inline void faulty_init(struct faulty *f, struct engine_ops *ops, struct 
     *ops = (struct engine_ops){.name = "faulty",
                                .revisions = faulty_revisions,
                                .range = faulty_range,
+                               .get = faulty_get,
+                               .changes = faulty_changes,
+                               .note = faulty_note,
+                               .notes = faulty_notes,
                                .put = faulty_put,
                                .remove = faulty_remove,
                                .commit = faulty_commit,
@@ -242,7 +274,6 @@ static inline struct store *store_on(struct engine *e, const struct store_opts *
     assert_ok(store_open(&opts, res, ARRAY_LEN(res), &st, &err), &err);
     return st;
 }
-
 struct fixture {
     struct place place;
     struct loop *loop;

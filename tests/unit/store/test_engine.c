@@ -24,7 +24,11 @@ static void check_range_from(struct engine *e, const char *prefix, const char *f
     struct err err = {0};
     auto_buf b = {0};
 
-    assert_ok(e->ops->range(e, str_from(prefix), str_from(from), revision, each_to_buf, &b, &err),
+    auto_arena a = {0};
+    struct str p = str_from(prefix), f = str_from(from);
+
+    assert_ok(e->ops->range(e, str_cmp(f, p) > 0 ? f : p, str_prefix_end(&a, p), revision,
+                            each_to_buf, &b, &err),
               &err);
     assert_string_equal(buf_cstr(&b), want);
 }
@@ -218,15 +222,15 @@ static void refuses(struct place *p)
 
     memset(key, 'k', sizeof(key) - 1);
     key[sizeof(key) - 1] = '\0';
-    assert_int_equal(e->ops->put(e, 2, STR(""), STR("v"), &err), ERR_TOO_LARGE);
-    assert_int_equal(e->ops->put(e, 2, str_from(key), STR("v"), &err), ERR_TOO_LARGE);
+    assert_int_equal(e->ops->put(e, 2, STR(""), STR("v"), 0, &err), ERR_TOO_LARGE);
+    assert_int_equal(e->ops->put(e, 2, str_from(key), STR("v"), 0, &err), ERR_TOO_LARGE);
     check_get(e, key, NULL);
     check_range(e, key, 0, "");
     key[ENGINE_KEY_MAX] = '\0';
     must_put(e, 2, key, "v");
     must_commit(e);
-    assert_int_equal(e->ops->put(e, 2, STR("/a"), STR("v"), &err), ERR_INTERNAL);
-    assert_int_equal(e->ops->put(e, 1, STR("/a"), STR("v"), &err), ERR_INTERNAL);
+    assert_int_equal(e->ops->put(e, 2, STR("/a"), STR("v"), 0, &err), ERR_INTERNAL);
+    assert_int_equal(e->ops->put(e, 1, STR("/a"), STR("v"), 0, &err), ERR_INTERNAL);
     e->ops->abort(e);
     assert_int_equal(current_of(e), 2);
 }
@@ -302,6 +306,88 @@ static void test_compaction_works_in_slices(void **state)
 {
     (void)state;
     on_both(compacts_much);
+}
+
+static int note_to_buf(void *arg, struct str name, struct str value)
+{
+    buf_printf(arg, "%.*s=%.*s ", STR_ARG(name), STR_ARG(value));
+    return 0;
+}
+
+static void check_notes(struct engine *e, const char *prefix, const char *want)
+{
+    struct err err = {0};
+    auto_buf b = {0};
+
+    assert_ok(e->ops->notes(e, str_from(prefix), note_to_buf, &b, &err), &err);
+    assert_string_equal(buf_cstr(&b), want);
+}
+
+static void must_note(struct engine *e, const char *name, const char *value)
+{
+    struct err err = {0};
+
+    assert_ok(e->ops->note(e, str_from(name), str_from(value), &err), &err);
+}
+
+static void notes(struct place *p)
+{
+    struct engine *e = p->e;
+    struct err err = {0};
+
+    check_notes(e, "", "");
+    must_note(e, "b/1", "one");
+    must_note(e, "a/2", "");
+    must_note(e, "b/2", "two");
+    check_notes(e, "", "a/2= b/1=one b/2=two "); /* before the commit, too */
+    must_commit(e);
+    assert_int_equal(current_of(e), 1); /* they have no revision */
+    must_note(e, "b/1", "uno");
+    must_note(e, "b/2", NULL);
+    must_note(e, "b/3", NULL); /* is not there */
+    check_notes(e, "b/", "b/1=uno ");
+    e->ops->abort(e);
+    check_notes(e, "b/", "b/1=one b/2=two ");
+    must_note(e, "b/2", NULL);
+    must_put(e, 2, "/a", "1");
+    must_commit(e);
+    check_notes(e, "", "a/2= b/1=one ");
+    assert_int_equal(e->ops->note(e, STR(""), STR("v"), &err), ERR_TOO_LARGE);
+    if (!p->lmdb)
+        return;
+    place_close(p);
+    place_open(p);
+    check_notes(p->e, "", "a/2= b/1=one ");
+}
+
+static void test_notes_are_kept_beside_the_keys(void **state)
+{
+    (void)state;
+    on_both(notes);
+}
+
+static void leases(struct place *p)
+{
+    struct engine *e = p->e;
+    struct engine_kv kv;
+    struct err err = {0};
+
+    assert_ok(e->ops->put(e, 2, STR("/a"), STR("1"), 0x7fffffffffffffff, &err), &err);
+    must_put(e, 2, "/b", "1");
+    must_commit(e);
+    assert_ok(e->ops->get(e, STR("/a"), &kv, &err), &err);
+    assert_true(kv.lease == 0x7fffffffffffffff);
+    assert_ok(e->ops->get(e, STR("/b"), &kv, &err), &err);
+    assert_int_equal(kv.lease, 0);
+    must_put(e, 3, "/a", "2"); /* without: it has none any more */
+    assert_ok(e->ops->get(e, STR("/a"), &kv, &err), &err);
+    assert_int_equal(kv.lease, 0);
+}
+
+static void test_a_put_keeps_its_lease(void **state)
+{
+    (void)state;
+    on_both(leases);
 }
 
 /* A plain model: every change ever made, read the slow way. */
@@ -444,6 +530,8 @@ int main(void)
         cmocka_unit_test(test_bad_keys_and_revisions_are_refused),
         cmocka_unit_test(test_compaction_forgets_the_past_only),
         cmocka_unit_test(test_compaction_works_in_slices),
+        cmocka_unit_test(test_notes_are_kept_beside_the_keys),
+        cmocka_unit_test(test_a_put_keeps_its_lease),
         cmocka_unit_test(test_random_runs_equal_the_model),
     };
 

@@ -88,14 +88,14 @@ static void check_range(struct engine *e, int64_t revision, const char *want)
 
 static int try_batch(struct engine *e, struct err *err)
 {
-    int r = e->ops->put(e, 4, STR("/a"), STR("new"), err);
+    int r = e->ops->put(e, 4, STR("/a"), STR("new"), 0, err);
 
     if (r == 0)
-        r = e->ops->put(e, 5, STR("/c"), STR("new"), err);
+        r = e->ops->put(e, 5, STR("/c"), STR("new"), 0, err);
     if (r == 0)
         r = e->ops->remove(e, 6, STR("/b"), err);
     if (r == 0)
-        r = e->ops->put(e, 7, STR("/a"), STR("newer"), err);
+        r = e->ops->put(e, 7, STR("/a"), STR("newer"), 0, err);
     if (r == 0)
         return e->ops->commit(e, err);
     e->ops->abort(e);
