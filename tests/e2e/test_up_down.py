@@ -33,7 +33,7 @@ def iptables():
                   if not re.match(r"#|\*|COMMIT|:(PREROUTING|INPUT|FORWARD|OUTPUT|POSTROUTING) ", l))
 
 
-def snapshot():
+def snapshot(data):
     with open("/proc/mounts", encoding="utf-8") as f:
         mounts = sorted(l.split()[1] for l in f)
     with open("/proc/sys/net/ipv4/ip_forward", encoding="ascii") as f:
@@ -53,7 +53,8 @@ def snapshot():
         "forwarding": forward,
         "files": sorted(set().union(*(tree(f) for f in FOLDERS))),
         "processes": sorted(l for l in run("ps", "-eo", "args").splitlines()
-                            if re.search(r"containerd|/pause|skiff server", l)),
+                            if re.match(r"(\S*/)?(containerd\S*|runc|pause)( |$)", l)
+                            or str(data) in l),
     }
 
 
@@ -69,13 +70,13 @@ def test_down_takes_back_what_up_did(tmp_path):
     for f in made:  # someone else's, empty: not ours to remove
         os.makedirs(f)
     try:
-        before = snapshot()
+        before = snapshot(tmp_path)
         up = subprocess.run([ROOT + "/tools/up.sh"], env=env, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, timeout=300, check=False)
-        during = snapshot()
+        during = snapshot(tmp_path)
         down = subprocess.run([ROOT + "/tools/down.sh"], env=env, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=120, check=False)
-        after = snapshot()
+        after = snapshot(tmp_path)
     finally:
         for f in made:
             os.removedirs(f) if f == log else os.rmdir(f)
