@@ -132,7 +132,9 @@ static int check(struct remote *r, struct store_txn *txn)
         int code;
 
         txn->failed_op = i;
-        if (!store_find_cache(r->st, op->res) || op->kind > STORE_CHECK)
+        if (op->kind > STORE_CHECK)
+            return err_new(&txn->err, ERR_INTERNAL, "no such operation over an etcd");
+        if (!store_find_cache(r->st, op->res))
             return err_new(&txn->err, ERR_INTERNAL, "the store does not keep %s",
                            op->res->plural);
         if (key.len == 0 || key.len > ENGINE_KEY_MAX)
