@@ -92,6 +92,9 @@ struct remote {
 
     struct commit *commits; /* all that are under way */
     struct fresh_wait *fresh_next, *fresh_asked, *fresh_known;
+    uint64_t cluster_id;  /* of the etcd that everything was read from */
+    int64_t fresh_floor;  /* the position when etcd was asked */
+    atomic_bool restored; /* any: etcd is behind what it had */
 
     struct remote_lease leases[REMOTE_LEASES];
 

@@ -290,6 +290,29 @@ static void test_a_killed_etcd_loses_nothing_acknowledged(void **state)
     teardown(&o);
 }
 
+static void test_a_restored_etcd_is_noticed(void **state)
+{
+    struct over o;
+    char path[64];
+
+    (void)state;
+    if (!etcd_installed())
+        skip();
+    setup(&o);
+    put(o.f.st, o.f.loop, "a", "1");
+    put(o.f.st, o.f.loop, "a", "2");
+    assert_int_equal(fresh(o.f.st, o.f.loop), 1);
+    etcd_kill(&o.etcd);
+    (void)snprintf(path, sizeof(path), "%s/data", o.etcd.dir);
+    assert_int_equal(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    etcd_run(&o.etcd);
+    for (int i = 0; i < 200 && fresh(o.f.st, o.f.loop) == ERR_UNAVAILABLE; i++)
+        (void)usleep(50000);
+    assert_int_equal(fresh(o.f.st, o.f.loop), ERR_INTERNAL);
+    assert_false(store_healthy(o.f.st));
+    teardown(&o);
+}
+
 static void story(struct cache *c, struct watch_cursor *w, struct buf *out)
 {
     struct event ev;
@@ -567,6 +590,7 @@ int main(void)
         cmocka_unit_test(test_reopen_reads_many_pages),
         cmocka_unit_test(test_long_transactions_go_in_pieces),
         cmocka_unit_test(test_a_killed_etcd_loses_nothing_acknowledged),
+        cmocka_unit_test(test_a_restored_etcd_is_noticed),
         cmocka_unit_test(test_two_stores_tell_the_same_story),
         cmocka_unit_test(test_forgotten_history_becomes_the_difference),
         cmocka_unit_test(test_objects_with_a_ttl_hang_on_shared_leases),
