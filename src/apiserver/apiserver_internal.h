@@ -34,6 +34,7 @@ struct metrics;       /* metrics.c */
 struct documents;     /* documents.c: what discovery and OpenAPI keep */
 struct connect_state; /* connect.c: the client of the nodes */
 struct event_ttl;     /* event_ttl.c */
+struct server_leases; /* server_leases.c */
 struct watch_hubs;    /* watcher.c */
 struct shard;         /* pipeline.c */
 
@@ -53,6 +54,7 @@ struct apiserver {
     struct service_alloc *service_alloc;
     struct bootstrap *bootstrap;
     struct event_ttl *event_ttl;
+    struct server_leases *server_leases;
     struct connect_state *connect;
 
     struct shard *shards[SHARDS_MAX]; /* n_shards of them are published */

@@ -8,8 +8,12 @@
 
 void bootstrap_namespaces(struct apiserver *as, struct system_write *w); /** default, kube-*. */
 void bootstrap_priorities(struct apiserver *as, struct system_write *w); /** PriorityClasses. */
-/** ServiceCIDR, Service default/kubernetes with its address, Endpoints and EndpointSlice. */
+/** ServiceCIDR, Service default/kubernetes with its address; and where this is the only server,
+ *  Endpoints and EndpointSlice. */
 void bootstrap_service(struct apiserver *as, struct system_write *w);
+/** Endpoints and EndpointSlice default/kubernetes of servers at @ips[n], n > 0. */
+void bootstrap_endpoints(struct apiserver *as, struct system_write *w, const struct str *ips,
+                         size_t n);
 void bootstrap_configmaps(struct apiserver *as, struct system_write *w); /** Of kube-system. */
 void bootstrap_rbac(struct apiserver *as, struct system_write *w);       /** Roles, bindings. */
 void bootstrap_flow(struct apiserver *as, struct system_write *w); /** Flow schemas and levels. */

@@ -68,15 +68,21 @@ static void ensure_service(struct apiserver *as, struct system_write *w, struct 
     bootstrap_ensure(as, w, &res_networking_ipaddresses, service_ip_object(a, ip, NAMESPACE, NAME));
 }
 
-static bool endpoints_right(const struct core_endpoints *e, struct str ip, int32_t port)
+static bool endpoints_right(const struct core_endpoints *e, const struct str *ips, size_t n,
+                            int32_t port)
 {
     const struct core_endpoint_subset *s = e->subsets.v;
 
-    return e->subsets.n == 1 && s->addresses.n == 1 && s->ports.n == 1 &&
-           str_eq(s->addresses.v[0].ip, ip) && s->ports.v[0].port == port;
+    if (e->subsets.n != 1 || s->addresses.n != n || s->ports.n != 1 || s->ports.v->port != port)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!str_eq(s->addresses.v[i].ip, ips[i]))
+            return false;
+    return true;
 }
 
-static void ensure_endpoints(struct apiserver *as, struct system_write *w, struct str ip)
+static void ensure_endpoints(struct apiserver *as, struct system_write *w, const struct str *ips,
+                             size_t n)
 {
     struct arena *a = system_write_arena(w);
     struct object *o = bootstrap_find(as, w, &res_core_endpoints, NAMESPACE, NAME);
@@ -85,15 +91,16 @@ static void ensure_endpoints(struct apiserver *as, struct system_write *w, struc
 
     if (o)
         *e = *OBJECT_AS(core_endpoints, o);
-    if (!o || !endpoints_right(e, ip, as->opts.secure_port)) {
+    if (!o || !endpoints_right(e, ips, n, as->opts.secure_port)) {
         e->metadata.name = NAME;
         e->metadata.namespace = NAMESPACE;
         if (!o)
             string_map_set(a, &e->metadata.labels, STR("endpointslice.kubernetes.io/skip-mirror"),
                            STR("true"));
-        s->addresses.v = arena_new(a, struct core_endpoint_address);
-        s->addresses.v->ip = ip;
-        s->addresses.n = 1;
+        s->addresses.v = arena_calloc(a, n, sizeof(*s->addresses.v));
+        s->addresses.n = n;
+        for (size_t i = 0; i < n; i++)
+            s->addresses.v[i].ip = ips[i];
         s->ports.v = arena_new(a, struct core_endpoint_port);
         *s->ports.v = (struct core_endpoint_port){
             .name = STR("https"), .port = as->opts.secure_port, .protocol = STR("TCP")};
@@ -105,15 +112,20 @@ static void ensure_endpoints(struct apiserver *as, struct system_write *w, struc
     object_unref(o);
 }
 
-static bool slice_right(const struct discovery_endpoint_slice *s, struct str ip, int32_t port)
+static bool slice_right(const struct discovery_endpoint_slice *s, const struct str *ips, size_t n,
+                        int32_t port)
 {
-    return s->endpoints.n == 1 && s->endpoints.v->addresses.n == 1 && s->ports.n == 1 &&
-           str_eq(s->endpoints.v->addresses.v[0], ip) && s->ports.v->port &&
-           *s->ports.v->port == port;
+    if (s->endpoints.n != n || s->ports.n != 1 || !s->ports.v->port || *s->ports.v->port != port)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (s->endpoints.v[i].addresses.n != 1 ||
+            !str_eq(s->endpoints.v[i].addresses.v[0], ips[i]))
+            return false;
+    return true;
 }
 
-static void ensure_slice(struct apiserver *as, struct system_write *w, struct str ip,
-                         struct str family)
+static void ensure_slice(struct apiserver *as, struct system_write *w, const struct str *ips,
+                         size_t n, struct str family)
 {
     struct arena *a = system_write_arena(w);
     struct object *o = bootstrap_find(as, w, &res_discovery_endpointslices, NAMESPACE, NAME);
@@ -121,8 +133,8 @@ static void ensure_slice(struct apiserver *as, struct system_write *w, struct st
 
     if (o)
         *s = *OBJECT_AS(discovery_endpoint_slice, o);
-    if (!o || !slice_right(s, ip, as->opts.secure_port)) {
-        struct discovery_endpoint *e = arena_new(a, struct discovery_endpoint);
+    if (!o || !slice_right(s, ips, n, as->opts.secure_port)) {
+        struct discovery_endpoint *e = arena_calloc(a, n, sizeof(*e));
         struct discovery_endpoint_port *p = arena_new(a, struct discovery_endpoint_port);
 
         s->metadata.name = NAME;
@@ -134,11 +146,13 @@ static void ensure_slice(struct apiserver *as, struct system_write *w, struct st
             s->metadata.generation++;
         }
         s->address_type = family;
-        e->addresses = listed(a, ip);
-        e->conditions.ready = arena_new(a, bool);
-        *e->conditions.ready = true;
+        for (size_t i = 0; i < n; i++) {
+            e[i].addresses = listed(a, ips[i]);
+            e[i].conditions.ready = arena_new(a, bool);
+            *e[i].conditions.ready = true;
+        }
         s->endpoints.v = e;
-        s->endpoints.n = 1;
+        s->endpoints.n = n;
         p->name = boxed(a, STR("https"));
         p->protocol = boxed(a, STR("TCP"));
         p->port = arena_new(a, int32_t);
@@ -150,18 +164,26 @@ static void ensure_slice(struct apiserver *as, struct system_write *w, struct st
     object_unref(o);
 }
 
+void bootstrap_endpoints(struct apiserver *as, struct system_write *w, const struct str *ips,
+                         size_t n)
+{
+    struct address first;
+
+    if (!address_parse(ips[0], &first))
+        return; /* no address that clients could use: the Service stays without endpoints */
+    ensure_endpoints(as, w, ips, n);
+    ensure_slice(as, w, ips, n, address_family(first));
+}
+
 void bootstrap_service(struct apiserver *as, struct system_write *w)
 {
     const struct cidr *range = service_alloc_range(as->service_alloc);
     struct str ip = str_from(as->opts.advertise_address);
-    struct address own;
 
     ensure_range(as, w);
     if (cidr_usable(range) == 0)
         return;
     ensure_service(as, w, cidr_at(range, 0));
-    if (!address_parse(ip, &own))
-        return; /* no address that clients could use: the Service stays without endpoints */
-    ensure_endpoints(as, w, ip);
-    ensure_slice(as, w, ip, address_family(own));
+    if (!store_has_peers(as->store)) /* else server_leases.c does it for all of them */
+        bootstrap_endpoints(as, w, &ip, 1);
 }

@@ -1,5 +1,6 @@
 /* parts.c - the parts of the server that have state, in the order of their start. */
 #include "apiserver/event_ttl.h"
+#include "apiserver/server_leases.h"
 #include "apiserver/stages.h"
 #include "apiserver/watcher.h"
 
@@ -14,5 +15,6 @@ const struct apiserver_part apiserver_parts[] = {
     {"in-process calls", inproc_server_start, inproc_server_stop, inproc_server_free},
     {"bootstrap", bootstrap_start, bootstrap_stop, bootstrap_free},
     {"Event expiry", event_ttl_start, event_ttl_stop, event_ttl_free},
+    {"servers", server_leases_start, server_leases_stop, server_leases_free},
     {NULL, NULL, NULL, NULL},
 };

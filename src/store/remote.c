@@ -30,7 +30,7 @@ void remote_tell(const struct remote *r, bool good, const char *fmt, ...)
 
 bool remote_healthy(const struct remote *r)
 {
-    return atomic_load(&r->healthy);
+    return atomic_load(&r->healthy) && !atomic_load(&r->restored);
 }
 
 /* ---- what is due ---- */

@@ -33,6 +33,7 @@ enum {
     REMOTE_RETRY_MIN_MS = 100,  /* between attempts that nobody waits for; doubles */
     REMOTE_RETRY_MAX_MS = 1000,
     REMOTE_PAGE = 1000,         /* keys read at a time */
+    REMOTE_LEASES = 4,          /* different times to live */
     REMOTE_OPS_MAX = 64,        /* of one transaction: two of etcd's each, which takes 128 */
 };
 #define REMOTE_COMPACT_KEY "compact_rev_key" /* upstream's */
@@ -47,6 +48,14 @@ struct remote_kept { /* a resource whose changes are followed */
     struct str prefix;
     struct cache *cache;
     int64_t since; /* it was read at this revision: older events are in it already */
+};
+struct remote_lease {
+    struct remote *r;
+    uint32_t ttl_sec; /* 0: this place is free */
+    int64_t id;       /* 0: none yet */
+    uint32_t n;       /* keys on it */
+    uint64_t until_ms;
+    bool asked;
 };
 struct commit;
 struct fresh_wait;
@@ -83,12 +92,11 @@ struct remote {
 
     struct commit *commits; /* all that are under way */
     struct fresh_wait *fresh_next, *fresh_asked, *fresh_known;
+    uint64_t cluster_id;  /* of the etcd that everything was read from */
+    int64_t fresh_floor;  /* the position when etcd was asked */
+    atomic_bool restored; /* any: etcd is behind what it had */
 
-    int64_t lease;      /* 0: none */
-    uint32_t lease_ttl; /* sec */
-    uint32_t lease_n;   /* keys on it */
-    uint64_t lease_until_ms;
-    bool lease_asked;
+    struct remote_lease leases[REMOTE_LEASES];
 
     uint64_t compact_due_ms;
     int64_t compact_version, compact_revision; /* of REMOTE_COMPACT_KEY; what to forget next */
@@ -198,8 +206,8 @@ void remote_commit(struct remote *r, struct store_txn *txn); /** Any thread. */
 struct object *remote_commit_take(struct remote *r, struct str key, int64_t revision);
 /** Answers what has been waiting for the position, or for too long. */
 void remote_commit_wake(struct remote *r);
-/** A lease came, or none. */
-void remote_commit_leased(struct remote *r, const struct err *err);
+/** A lease for @ttl_sec came, or none. */
+void remote_commit_leased(struct remote *r, uint32_t ttl_sec, const struct err *err);
 void remote_commit_end(struct remote *r); /** Answers all with ERR_UNAVAILABLE. */
 
 /* remote_txn.c */
@@ -225,8 +233,10 @@ void remote_fresh_wake(struct remote *r); /** Answers what the position satisfie
 void remote_fresh_end(struct remote *r);  /** Answers all with ERR_UNAVAILABLE. */
 
 /* remote_lease.c */
+/** False if there are too many different times already. */
+bool remote_lease_known(struct remote *r, uint32_t ttl_sec);
 /** A lease for one more key that ends in @ttl_sec; 0: remote_commit_leased() follows. */
-int64_t remote_lease(struct remote *r, uint32_t ttl_sec);
+int64_t remote_lease_get(struct remote *r, uint32_t ttl_sec);
 
 /* remote_compact.c */
 void remote_compact(struct remote *r); /** Does what is due. */

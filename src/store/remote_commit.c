@@ -115,6 +115,15 @@ static void send_piece(struct commit *c)
 
 /* ---- before etcd is asked ---- */
 
+static uint32_t ttl_of(const struct store_txn *txn)
+{
+    uint32_t ttl = 0;
+
+    for (size_t i = 0; i < txn->n; i++)
+        ttl = MAX(ttl, txn->ops[i].ttl_sec);
+    return ttl;
+}
+
 static int check(struct remote *r, struct store_txn *txn)
 {
     for (size_t i = 0; i < txn->n; i++) {
@@ -123,7 +132,9 @@ static int check(struct remote *r, struct store_txn *txn)
         int code;
 
         txn->failed_op = i;
-        if (!store_find_cache(r->st, op->res) || op->kind > STORE_CHECK)
+        if (op->kind > STORE_CHECK)
+            return err_new(&txn->err, ERR_INTERNAL, "no such operation over an etcd");
+        if (!store_find_cache(r->st, op->res))
             return err_new(&txn->err, ERR_INTERNAL, "the store does not keep %s",
                            op->res->plural);
         if (key.len == 0 || key.len > ENGINE_KEY_MAX)
@@ -134,16 +145,10 @@ static int check(struct remote *r, struct store_txn *txn)
             return code;
     }
     txn->failed_op = 0;
+    if (ttl_of(txn) > 0 && !remote_lease_known(r, ttl_of(txn)))
+        return err_new(&txn->err, ERR_INTERNAL, "more than %d different times to live",
+                       REMOTE_LEASES);
     return 0;
-}
-
-static uint32_t ttl_of(const struct store_txn *txn)
-{
-    uint32_t ttl = 0;
-
-    for (size_t i = 0; i < txn->n; i++)
-        ttl = MAX(ttl, txn->ops[i].ttl_sec);
-    return ttl;
 }
 
 /* True if @c can be sent; else its lease is waited for. */
@@ -152,16 +157,16 @@ static bool leased(struct commit *c)
     uint32_t ttl = ttl_of(c->txn);
 
     if (ttl > 0 && !c->lease)
-        c->lease = remote_lease(c->r, ttl);
+        c->lease = remote_lease_get(c->r, ttl);
     return ttl == 0 || c->lease;
 }
 
-void remote_commit_leased(struct remote *r, const struct err *err)
+void remote_commit_leased(struct remote *r, uint32_t ttl_sec, const struct err *err)
 {
     for (struct commit *c = r->commits, *next; c; c = next) {
         next = c->next;
-        if (c->n > 0 || c->revision)
-            continue; /* sent, or a load */
+        if (c->n > 0 || c->revision || ttl_of(c->txn) != ttl_sec)
+            continue; /* sent, or a load, or it wants another */
         if (err)
             fail(c, err);
         else if (leased(c))

@@ -40,16 +40,30 @@ static void fail_all(struct fresh_wait **list, const struct err *err)
 
 static void ask(struct remote *r);
 
+/* What etcd once told, it cannot take back, unless its data were replaced, by a backup or none;
+ * that also makes it another cluster. What stands in our indexes is of another history then, and
+ * must not be shown as the newest. */
+static int check_history(struct remote *r, const Etcdserverpb__ResponseHeader *h, struct err *err)
+{
+    if (h->revision >= r->fresh_floor && h->cluster_id == r->cluster_id)
+        return 0;
+    if (!atomic_exchange(&r->restored, true))
+        remote_tell(r, false, "etcd was restored revision=%lld, it had revision=%lld",
+                    (long long)h->revision, (long long)r->fresh_floor);
+    return err_new(err, ERR_INTERNAL,
+                   "etcd: it was restored from a backup; this server must be restarted");
+}
+
 static void on_answer(void *arg, const void *message, enum grpc_status status, struct str text)
 {
     const Etcdserverpb__RangeResponse *page = message;
     struct remote *r = arg;
     struct err err = {0};
 
-    if (!page) {
+    if (!page)
         (void)remote_error(&err, status, text);
+    if (!page || check_history(r, page->header, &err) < 0)
         fail_all(&r->fresh_asked, &err);
-    }
     while (r->fresh_asked) {
         struct fresh_wait *w = r->fresh_asked;
 
@@ -69,6 +83,7 @@ static void ask(struct remote *r)
     if (r->fresh_asked || !r->fresh_next || r->ended)
         return;
     r->fresh_asked = steal(r->fresh_next);
+    r->fresh_floor = remote_position(r);
     rq.key = pb_bytes(STR(REMOTE_COMPACT_KEY));
     rq.count_only = true;
     remote_call(r, "/etcdserverpb.KV/Range", &rq.base, &etcdserverpb__range_response__descriptor,

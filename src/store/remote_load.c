@@ -114,6 +114,8 @@ static void on_page(void *arg, const void *answer, enum grpc_status status, stru
     l->backoff_ms = 0;
     if (!l->revision)
         l->revision = page->header->revision;
+    if (!l->r->cluster_id)
+        l->r->cluster_id = page->header->cluster_id;
     for (size_t i = 0; i < page->n_kvs; i++)
         take(l, page->kvs[i]);
     if (page->more && page->n_kvs > 0) {

@@ -112,7 +112,8 @@ void store_commit(struct store *st, struct store_txn *txn);
 bool store_has_peers(const struct store *st);
 /** Sees to it that what is read from now on holds everything that anyone had written when this was
  *  called: @fn(@arg) runs once on @loop when it does, @err NULL; or with why that cannot be known:
- *  ERR_UNAVAILABLE, ERR_TIMEOUT. Only with peers. Any thread. */
+ *  ERR_UNAVAILABLE, ERR_TIMEOUT, ERR_INTERNAL (etcd was restored from a backup). Only with peers.
+ *  Any thread. */
 void store_fresh(struct store *st, struct loop *loop, void (*fn)(void *arg, const struct err *err),
                  void *arg);
 /** True if objects end by their ttl_sec: then nobody else need remove them. */

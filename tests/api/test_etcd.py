@@ -66,7 +66,8 @@ def first(etcd):
 
 @pytest.fixture(scope="module")
 def second(etcd, first):
-    s = Server(["--etcd-servers=" + etcd.url], keys_of=first, command="apiserver")
+    s = Server(["--etcd-servers=" + etcd.url, "--advertise-address=198.51.100.2"], keys_of=first,
+               command="apiserver")
     yield s
     s.stop()
 
@@ -181,9 +182,9 @@ def test_controllers_work_on_it(first, second):
                20)
 
 
-def test_of_several_servers_one_has_the_controllers(etcd, first):
-    third = Server(["--etcd-servers=" + etcd.url], keys_of=first)
-    fourth = Server(["--etcd-servers=" + etcd.url], keys_of=first)
+def test_of_several_servers_one_has_the_controllers(etcd, first, second):
+    third, fourth = (Server(["--etcd-servers=" + etcd.url, "--advertise-address=" + ip],
+                            keys_of=first) for ip in ("198.51.100.3", "198.51.100.4"))
     core, apps = first.api(k8s.CoreV1Api), first.api(k8s.AppsV1Api)
     leases = first.api(k8s.CoordinationV1Api)
 
@@ -192,6 +193,17 @@ def test_of_several_servers_one_has_the_controllers(etcd, first):
 
     for name in ("kube-controller-manager", "kube-scheduler"):
         assert holder(name).endswith("_%d" % first.port)
+
+    def addresses():
+        parts = core.read_namespaced_endpoints("kubernetes", "default").subsets
+        slices = discovery.read_namespaced_endpoint_slice("kubernetes", "default").endpoints
+        names = {a.ip for part in parts for a in part.addresses}
+        return names if names == {e.addresses[0] for e in slices} else None
+
+    discovery = first.api(k8s.DiscoveryV1Api)
+    others = {"198.51.100.2", "198.51.100.3", "198.51.100.4"}
+    everyone = eventually(lambda: (a := addresses()) and others < a and a, 30)
+    assert len(everyone) == 4
     core.create_node({"metadata": {"name": "ha"}, "status": {
         "capacity": {"cpu": "4", "memory": "8Gi", "pods": "10"},
         "conditions": [{"type": "Ready", "status": "True"}]}})
@@ -202,17 +214,21 @@ def test_of_several_servers_one_has_the_controllers(etcd, first):
             "metadata": {"labels": {"app": "ha"}},
             "spec": {"containers": [{"name": "c", "image": "i"}]}}}})
     core, leases = third.api(k8s.CoreV1Api), third.api(k8s.CoordinationV1Api)
+    discovery = third.api(k8s.DiscoveryV1Api)
     ports = ("_%d" % third.port, "_%d" % fourth.port)
     for name in ("kube-controller-manager", "kube-scheduler"):
         eventually(lambda: holder(name).endswith(ports), 40)
     eventually(lambda: len(core.list_namespaced_pod("default", label_selector="app=ha").items) == 2,
                20)
+    eventually(lambda: addresses() == others, 40)
     first.start()
     apps.delete_namespaced_deployment("ha", "default")
     core.delete_node("ha")
     third.stop() # gives its leases up, if it has them
     fourth.stop()
-    leases = first.api(k8s.CoordinationV1Api)
+    core, leases = first.api(k8s.CoreV1Api), first.api(k8s.CoordinationV1Api)
+    discovery = first.api(k8s.DiscoveryV1Api)
+    eventually(lambda: addresses() == everyone - {"198.51.100.3", "198.51.100.4"}, 40)
     eventually(lambda: holder("kube-scheduler").endswith("_%d" % first.port), 40)
 
 

@@ -197,6 +197,98 @@ static void answer_peer(struct http_exchange *x, const struct http_request *rq)
     http_respond(x, 200, "text/plain", buf_view(&out), NULL, 0);
 }
 
+struct late { /* /late: also the source of its answer */
+    struct fixture *f;
+    struct http_exchange *x;
+    struct timer timer;
+    struct buf body;
+    size_t at;
+};
+
+static long late_read(void *arg, char *p, size_t cap)
+{
+    struct late *l = arg;
+    size_t n = MIN(cap, l->body.len - l->at);
+    char text[24];
+    struct http_header trailer = {STR("x-n"), STR_NULL};
+
+    if (n == 0) {
+        (void)snprintf(text, sizeof(text), "%zu", l->body.len);
+        trailer.value = str_from(text);
+        http_set_trailers(l->x, &trailer, 1);
+        return HTTP_READ_END;
+    }
+    memcpy(p, l->body.p + l->at, n);
+    l->at += n;
+    return (long)n;
+}
+
+static void late_close(void *arg)
+{
+    struct late *l = arg;
+
+    timer_stop(&l->timer);
+    buf_deinit(&l->body);
+    atomic_fetch_add(&l->f->n_closed_sources, 1);
+    free(l);
+}
+
+static void late_answer(struct late *l)
+{
+    struct http_source src = {.read = late_read, .close = late_close, .arg = l};
+
+    http_respond_source(l->x, 200, NULL, -1, src, NULL, 0);
+}
+
+static void late_data(void *arg, struct str piece)
+{
+    struct late *l = arg;
+
+    buf_str(&l->body, piece);
+    http_body_taken(l->x, piece.len);
+}
+
+static void late_end(void *arg)
+{
+    struct late *l = arg;
+
+    http_on_abort(l->x, NULL, NULL);
+    late_answer(l);
+}
+
+static void late_abort(void *arg)
+{
+    struct late *l = arg;
+
+    atomic_fetch_add(&l->f->n_aborted, 1);
+    late_answer(l);
+}
+
+static void late_take(struct timer *t)
+{
+    struct late *l = container_of(t, struct late, timer);
+    struct http_body_handler h = {.on_data = late_data, .on_end = late_end, .arg = l};
+
+    http_on_body(l->x, &h);
+}
+
+static void answer_late(struct fixture *f, struct http_exchange *x)
+{
+    struct late *l = xnew(struct late);
+
+    l->f = f;
+    l->x = x;
+    timer_init(&l->timer, http_loop(x), late_take);
+    timer_start(&l->timer, 20, 0);
+    http_on_abort(x, late_abort, l);
+}
+
+static bool wants_stream(void *arg, const struct http_request *rq)
+{
+    (void)arg;
+    return str_eq(rq->path, STR("/late"));
+}
+
 static size_t number_behind(struct str path, struct str prefix)
 {
     uint64_t n = 0;
@@ -252,6 +344,8 @@ static void on_request(void *arg, struct http_exchange *x, const struct http_req
         h = arena_new(http_arena(x), struct hanging);
         *h = (struct hanging){f, x};
         http_on_abort(x, on_abort, h);
+    } else if (str_eq(rq->path, STR("/late"))) {
+        answer_late(f, x);
     } else if (str_eq(rq->path, STR("/ws"))) {
         answer_websocket(f, x, rq);
     } else if (str_eq(rq->path, STR("/peer"))) {
@@ -276,7 +370,7 @@ void fixture_start(struct fixture *f)
     loop_hold(f->loop, true);
     if (!f->opts.address)
         f->opts.address = "127.0.0.1";
-    f->opts.handler = (struct http_handler){on_request, f};
+    f->opts.handler = (struct http_handler){on_request, f, wants_stream};
     assert_ok(http_server_new(f->loop, &f->opts, &f->server, &err), &err);
     f->port = http_server_port(f->server);
     assert_int_equal(pthread_create(&f->thread, NULL, run, f), 0);

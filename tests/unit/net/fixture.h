@@ -7,6 +7,7 @@
  *   /wait      "a", then "b" after 20 ms    /hang      nothing, until the peer goes
  *   /watch     "a", then waits for ever     /peer      who the peer is
  *   /ws        a WebSocket that echoes      /query     method, path and query, a line each
+ *   /late      the body, taken 20 ms after the head if it streams; with the trailer x-n, its size
  */
 #pragma once
 #include "base/buf.h"

@@ -291,6 +291,41 @@ static void test_uploads(void **state)
     fixture_stop(&f, 1000);
 }
 
+/* A body that comes while nobody takes it yet, and more of it than the window. */
+static void test_streaming_bodies_and_trailers(void **state)
+{
+    static char big[3000000];
+    struct fixture f = {0};
+    struct h2client h;
+    struct answer *a;
+    int32_t id;
+
+    (void)state;
+    memset(big, 'x', sizeof(big));
+    fixture_start(&f);
+    h2_open(&h, &f, NULL);
+    h.upload = (struct str){big, sizeof(big)};
+    a = wait_answer(&h, submit(&h, "POST", "/late"));
+    assert_int_equal(a->status, 200);
+    assert_int_equal(a->body.len, sizeof(big));
+    assert_memory_equal(a->body.p, big, sizeof(big));
+    assert_str_equal(value(a, "x-n"), "3000000");
+    assert_null(value(a, "content-length").p);
+    h.upload = STR("");
+    a = wait_answer(&h, submit(&h, "POST", "/late"));
+    assert_int_equal(a->status, 200);
+    assert_str_equal(value(a, "x-n"), "0");
+    h.upload = (struct str){big, sizeof(big)};
+    id = submit(&h, "POST", "/late");
+    flush(&h);
+    assert_int_equal(nghttp2_submit_rst_stream(h.session, 0, id, NGHTTP2_CANCEL), 0);
+    flush(&h);
+    wait_for(&f.n_aborted, 1);
+    wait_for(&f.n_closed_sources, 3);
+    h2_close(&h);
+    fixture_stop(&f, 1000);
+}
+
 static void test_waiting_and_failing_sources(void **state)
 {
     struct fixture f = {0};
@@ -477,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_by_tls),
         cmocka_unit_test(test_bodies_of_all_sizes),
         cmocka_unit_test(test_uploads),
+        cmocka_unit_test(test_streaming_bodies_and_trailers),
         cmocka_unit_test(test_waiting_and_failing_sources),
         cmocka_unit_test(test_handler_hears_of_resets_and_ends),
         cmocka_unit_test(test_slow_reader_holds_up_only_itself),

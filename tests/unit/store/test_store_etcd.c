@@ -291,6 +291,108 @@ static void test_a_killed_etcd_loses_nothing_acknowledged(void **state)
     teardown(&o);
 }
 
+static void test_a_restored_etcd_is_noticed(void **state)
+{
+    struct over o;
+    char path[64];
+
+    (void)state;
+    if (!etcd_installed())
+        skip();
+    setup(&o);
+    put(o.f.st, o.f.loop, "a", "1");
+    put(o.f.st, o.f.loop, "a", "2");
+    assert_int_equal(fresh(o.f.st, o.f.loop), 1);
+    etcd_kill(&o.etcd);
+    (void)snprintf(path, sizeof(path), "%s/data", o.etcd.dir);
+    assert_int_equal(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+    etcd_run(&o.etcd);
+    for (int i = 0; i < 200 && fresh(o.f.st, o.f.loop) == ERR_UNAVAILABLE; i++)
+        (void)usleep(50000);
+    assert_int_equal(fresh(o.f.st, o.f.loop), ERR_INTERNAL);
+    assert_false(store_healthy(o.f.st));
+    teardown(&o);
+}
+
+static void story(struct cache *c, struct watch_cursor *w, struct buf *out)
+{
+    struct event ev;
+    struct err err = {0};
+    int r;
+
+    while ((r = watch_next(c, w, &ev, &err)) == 1)
+        buf_printf(out, "%d %.*s@%lld %s\n", (int)ev.type, STR_ARG(ev.object->name),
+                   (long long)ev.revision, value_of(ev.object));
+    assert_int_equal(r, 0);
+}
+
+/* Random writes by two stores, while etcd is killed now and then: both tell the same story, and
+ * what it leads to is what etcd has. */
+static void test_two_stores_tell_the_same_story(void **state)
+{
+    enum { N = 500, KEYS = 15 };
+    struct over o;
+    struct store *st[2];
+    struct watch_cursor w[2];
+    struct random_seeded rnd;
+    struct snapshot *s[3];
+    struct buf tale[2] = {0}, b[3] = {0};
+    struct err err = {0};
+    int n_good = 0;
+
+    (void)state;
+    if (!etcd_installed())
+        skip();
+    setup(&o);
+    random_seeded_init(&rnd, 11);
+    st[0] = o.f.st;
+    st[1] = open_at(&o.etcd, NULL);
+    for (int i = 0; i < 2; i++)
+        assert_ok(watch_open(store_cache(st[i], CONFIGMAPS), 1, &w[i], &err), &err);
+    for (int i = 0; i < N; i++) {
+        struct store *by = st[random_below(&rnd.base, 2)];
+        char name[8], value[16];
+        int64_t r;
+
+        if (i % 170 == 150) {
+            etcd_kill(&o.etcd);
+            (void)put(by, o.f.loop, "down", "1");
+            etcd_run(&o.etcd);
+        }
+        (void)snprintf(name, sizeof(name), "k%d", (int)random_below(&rnd.base, KEYS));
+        (void)snprintf(value, sizeof(value), "%d", i);
+        r = random_below(&rnd.base, 3) ? put(by, o.f.loop, name, value)
+                                       : delete_if(by, o.f.loop, name, STORE_ANY);
+        n_good += r > 0;
+        if (r == ERR_UNAVAILABLE || r == ERR_IO || r == ERR_TIMEOUT)
+            (void)usleep(20000);
+    }
+    assert_true(n_good > 100);
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < 200 && fresh(st[i], o.f.loop) < 0; k++)
+            (void)usleep(50000);
+        story(store_cache(st[i], CONFIGMAPS), &w[i], &tale[i]);
+        watch_close(&w[i]);
+        s[i] = cache_snapshot(store_cache(st[i], CONFIGMAPS));
+    }
+    assert_str_equal(buf_view(&tale[0]), buf_cstr(&tale[1]));
+    store_close(st[1]);
+    st[1] = open_at(&o.etcd, NULL);
+    s[2] = cache_snapshot(store_cache(st[1], CONFIGMAPS));
+    for (int i = 0; i < 3; i++) {
+        print_objects(s[i], &b[i]);
+        snapshot_unref(s[i]);
+    }
+    assert_string_equal(buf_cstr(&b[0]), buf_cstr(&b[2]));
+    assert_string_equal(buf_cstr(&b[1]), buf_cstr(&b[2]));
+    for (int i = 0; i < 3; i++)
+        buf_deinit(&b[i]);
+    for (int i = 0; i < 2; i++)
+        buf_deinit(&tale[i]);
+    store_close(st[1]);
+    teardown(&o);
+}
+
 /* While the store cannot see it, etcd changes and forgets: the store reads all anew. */
 static void test_forgotten_history_becomes_the_difference(void **state)
 {
@@ -489,6 +591,8 @@ int main(void)
         cmocka_unit_test(test_reopen_reads_many_pages),
         cmocka_unit_test(test_long_transactions_go_in_pieces),
         cmocka_unit_test(test_a_killed_etcd_loses_nothing_acknowledged),
+        cmocka_unit_test(test_a_restored_etcd_is_noticed),
+        cmocka_unit_test(test_two_stores_tell_the_same_story),
         cmocka_unit_test(test_forgotten_history_becomes_the_difference),
         cmocka_unit_test(test_objects_with_a_ttl_hang_on_shared_leases),
         cmocka_unit_test(test_one_of_several_forgets_old_history),
