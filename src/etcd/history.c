@@ -1,6 +1,5 @@
 /* history.c - all changes that are kept, as etcd's own files would have them. */
 #include "etcd/etcd_internal.h"
-#include "base/vec.h"
 
 static char *put_be64(char *p, uint64_t v)
 {
@@ -40,7 +39,7 @@ struct str kv_bytes(const struct raw_kv *kv, struct arena *a)
     return (struct str){p, n};
 }
 
-struct old { /* alive at the compacted revision, and older */
+struct old { /* alive, and compacted */
     int64_t revision;
     uint32_t sub;
     struct str value;
@@ -57,7 +56,7 @@ static int old_one(void *arg, const struct raw_kv *kv)
 {
     struct walk *w = arg;
 
-    if (kv->mod_revision < w->compacted)
+    if (kv->mod_revision <= w->compacted)
         vec_push(&w->olds,
                  ((struct old){kv->mod_revision, kv->sub, kv_bytes(kv, &w->arena)}));
     return 0;
@@ -69,8 +68,6 @@ static int change_one(void *arg, const struct raw_kv *kv)
     char key[REV_BYTES];
     auto_arena a = {0};
 
-    if (kv->deleted && kv->mod_revision <= w->compacted)
-        return 0; /* it says no more than that the key is not there */
     w->each(w->arg, rev_bytes(kv->mod_revision, kv->sub, kv->deleted, key), kv_bytes(kv, &a));
     return 0;
 }
@@ -84,7 +81,7 @@ static int old_compare(const void *va, const void *vb)
     return a->sub < b->sub ? -1 : a->sub > b->sub;
 }
 
-int history_walk(struct raw *raw, int64_t upto,
+int history_walk(struct raw *raw, int64_t alive_at, int64_t upto,
                  void (*each)(void *arg, struct str key, struct str value), void *arg,
                  struct err *err)
 {
@@ -92,7 +89,7 @@ int history_walk(struct raw *raw, int64_t upto,
     int r = 0;
 
     if (w.compacted > 0)
-        r = raw_range(raw, STR(""), STR_NULL, w.compacted, old_one, &w, err);
+        r = raw_range(raw, STR(""), STR_NULL, alive_at, old_one, &w, err);
     if (r == 0 && w.olds.n)
         qsort(w.olds.v, w.olds.n, sizeof(w.olds.v[0]), old_compare);
     for (size_t i = 0; i < w.olds.n && r == 0; i++) {
@@ -102,7 +99,7 @@ int history_walk(struct raw *raw, int64_t upto,
              w.olds.v[i].value);
     }
     if (r == 0)
-        r = raw_changes(raw, w.compacted, upto, change_one, &w, err);
+        r = raw_changes(raw, w.compacted + 1, upto, change_one, &w, err);
     vec_deinit(&w.olds);
     arena_deinit(&w.arena);
     return r;

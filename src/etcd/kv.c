@@ -208,12 +208,28 @@ enum etcd_refusal put_check(const Etcdserverpb__PutRequest *rq)
     return REFUSE_NONE;
 }
 
-int put_prepare(struct raw *raw, struct call *c, const Etcdserverpb__PutRequest *rq,
-                struct err *err)
+static int put_check_lease(struct raw *raw, struct call *c, const Etcdserverpb__PutRequest *rq,
+                           struct err *err)
+{
+    int64_t ttl_sec;
+    int r;
+
+    if (!rq->lease)
+        return 0;
+    r = lease_exists(raw, rq->lease, &ttl_sec, err);
+    if (r == ERR_NOT_FOUND)
+        return call_refuse(c, REFUSE_LEASE_NOT_FOUND);
+    if (r == 0)
+        r = attached_prune(c->e->attached, raw, rq->lease, store_revision(c->e->config.store),
+                           err);
+    return r;
+}
+
+static int put_check_value(struct raw *raw, struct call *c, const Etcdserverpb__PutRequest *rq,
+                           struct err *err)
 {
     struct str value = pb_str(rq->value);
     struct raw_kv now = {0};
-    int64_t ttl_sec;
     int r;
 
     if (rq->ignore_value || rq->ignore_lease) {
@@ -225,17 +241,18 @@ int put_prepare(struct raw *raw, struct call *c, const Etcdserverpb__PutRequest 
         if (rq->ignore_value)
             value = str_dup(&c->arena, now.value);
     }
-    if (rq->lease) {
-        r = lease_exists(raw, rq->lease, &ttl_sec, err);
-        if (r == ERR_NOT_FOUND)
-            return call_refuse(c, REFUSE_LEASE_NOT_FOUND);
-        if (r == 0)
-            r = attached_prune(c->e->attached, raw, rq->lease,
-                               store_revision(c->e->config.store), err);
-        if (r < 0)
-            return r;
-    }
     return raw_may_put(raw, pb_str(rq->key), value, err);
+}
+
+int put_prepare(struct raw *raw, struct call *c, const Etcdserverpb__PutRequest *rq,
+                struct err *err)
+{
+    bool alone = c->unary == &unary_put; /* etcd looks at the lease first then, else last */
+    int r = alone ? put_check_lease(raw, c, rq, err) : 0;
+
+    if (r == 0)
+        r = put_check_value(raw, c, rq, err);
+    return r < 0 || alone ? r : put_check_lease(raw, c, rq, err);
 }
 
 int put_run(struct raw *raw, struct call *c, const Etcdserverpb__PutRequest *rq,

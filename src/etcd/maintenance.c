@@ -123,7 +123,7 @@ static int hash_of(struct raw *raw, int64_t upto, uint32_t *ret_sum, struct err 
 
     crc32c_init(&h.crc);
     h.sum = crc32c_add(&h.crc, 0, STR("key"));
-    r = history_walk(raw, upto, hash_one, &h, err);
+    r = history_walk(raw, upto, upto, hash_one, &h, err);
     if (r == 0)
         *ret_sum = h.sum;
     return r;

@@ -72,7 +72,7 @@ static int snapshot_run(struct raw *raw, void *arg, struct err *err)
     int r;
 
     bolt_bucket(b, "key");
-    r = history_walk(raw, raw_revision(raw), put_change, b, err);
+    r = history_walk(raw, raw_compacted(raw), raw_revision(raw), put_change, b, err);
     bolt_bucket(b, "lease");
     if (r == 0)
         r = raw_notes(raw, STR(NOTE_LEASE), put_lease, b, err);

@@ -32,8 +32,8 @@ static inline uint16_t free_port(void)
     return ntohs(sa.sin_port);
 }
 
-/* Starts it, anew over the same data after etcd_kill(). The store waits until it answers. */
-static inline void etcd_run(struct etcd_proc *e)
+/* Starts it, anew over the same data after etcd_proc_kill(). The store waits until it answers. */
+static inline void etcd_proc_run(struct etcd_proc *e)
 {
     char cluster[80], log[64];
 
@@ -56,17 +56,17 @@ static inline void etcd_run(struct etcd_proc *e)
     }
 }
 
-static inline void etcd_start(struct etcd_proc *e)
+static inline void etcd_proc_start(struct etcd_proc *e)
 {
     *e = (struct etcd_proc){.dir = "/tmp/skiff-etcd-XXXXXX"};
     (void)signal(SIGPIPE, SIG_IGN);
     assert_non_null(mkdtemp(e->dir));
     (void)snprintf(e->client_url, sizeof(e->client_url), "http://127.0.0.1:%u", free_port());
     (void)snprintf(e->peer_url, sizeof(e->peer_url), "http://127.0.0.1:%u", free_port());
-    etcd_run(e);
+    etcd_proc_run(e);
 }
 
-static inline void etcd_kill(struct etcd_proc *e)
+static inline void etcd_proc_kill(struct etcd_proc *e)
 {
     if (e->pid) {
         (void)kill(e->pid, SIGKILL);
@@ -83,9 +83,9 @@ static inline int remove_one(const char *path, const struct stat *st, int type, 
     return remove(path);
 }
 
-static inline void etcd_stop(struct etcd_proc *e)
+static inline void etcd_proc_stop(struct etcd_proc *e)
 {
-    etcd_kill(e);
+    etcd_proc_kill(e);
     assert_int_equal(nftw(e->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
