@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/loop_signal.h"
 #include "cmd/cmd.h"
+#include "cmd/etcd_listen.h"
 #include "cmd/files.h"
 #include "cmd/flags.h"
 #include "cmd/host.h"
@@ -29,6 +30,9 @@ struct server {
     struct jwt_key *token_key;
     struct tls_context *tls, *kubelet_tls, *etcd_tls;
     struct apiserver *apiserver;
+    struct etcd *etcd; /* serves the store to others, if asked to */
+    struct etcd_listen *etcd_listen;
+    bool etcd_stopped;
     struct http_server *http;
     struct control *control;
     struct node *node;
@@ -211,14 +215,77 @@ static void on_http_closed(void *arg)
     loop_stop(s->loop);
 }
 
-static void on_api_stopped(void *arg)
+static void on_etcd_ready(void *arg, const struct err *err)
+{
+    struct server *s = arg;
+    struct etcd_listen_opts opts = {.loop = s->loop,
+                                    .urls = s->config.etcd_listen,
+                                    .tls = s->tls,
+                                    .needs_cert = true,
+                                    .needs_group = "system:masters"};
+    struct err why = {0};
+
+    if (s->stopping)
+        return;
+    if (err)
+        why = *err;
+    else if (etcd_listen_open(&opts, s->etcd, &s->etcd_listen, &why) == 0)
+        LOG_INFO("server", "store served as etcd urls=%s", s->config.etcd_listen);
+    if (why.code)
+        LOG_ERROR("server", "--etcd-listen: %s", why.msg);
+}
+
+static int open_etcd(struct server *s, struct err *err)
+{
+    struct etcd_config config = {.store = s->store, .loop = s->loop, .name = s->config.node_name};
+    int r;
+
+    if (!s->config.etcd_listen)
+        return 0;
+    if (s->config.etcd_servers)
+        return err_new(err, ERR_BAD_REQUEST,
+                       "--etcd-listen serves the store of this server, and --etcd-servers says "
+                       "that it has none");
+    r = etcd_urls_split(s->config.etcd_listen, &s->arena, &config.client_urls,
+                        &config.n_client_urls, err);
+    if (r < 0)
+        return err_wrap(err, r, "--etcd-listen");
+    s->etcd = etcd_new(&config, on_etcd_ready, s);
+    return 0;
+}
+
+static void stop_http(void *arg)
 {
     struct server *s = arg;
 
+    s->etcd_listen = NULL;
     if (s->http)
         http_server_close(s->http, DRAIN_MS, on_http_closed, s);
     else
         loop_stop(s->loop);
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void on_etcd_stopped(void *arg)
+{
+    struct server *s = arg;
+
+    s->etcd_stopped = true;
+    etcd_listen_close(s->etcd_listen, stop_http, s);
+}
+
+static void on_api_stopped(void *arg)
+{
+    struct server *s = arg;
+
+    if (s->etcd)
+        etcd_stop(s->etcd, on_etcd_stopped, s);
+    else
+        stop_http(s);
 }
 
 /* The parts that use the API have ended on a pool thread, since stopping them blocks. */
@@ -284,6 +351,8 @@ static int server_run(struct server *s, struct err *err)
     if (r < 0)
         return r;
     r = open_api(s, err);
+    if (r == 0)
+        r = open_etcd(s, err);
     if (r < 0)
         return r;
     s->on_term = loop_signal_new(s->loop, SIGTERM, on_signal, s);
@@ -300,6 +369,10 @@ static void server_deinit(struct server *s)
 {
     s->renewal = renewal_free(s->renewal);
     s->apiserver = apiserver_free(s->apiserver);
+    if (s->etcd && !s->etcd_stopped) /* left at once: what is under way is not waited for */
+        etcd_stop(s->etcd, nothing, NULL);
+    else
+        s->etcd = etcd_free(s->etcd);
     s->store = store_close(s->store);
     s->on_term = loop_signal_free(s->on_term);
     s->on_int = loop_signal_free(s->on_int);
@@ -397,6 +470,9 @@ static int run_command(int argc, char **argv, const char *usage, const char *dis
         {"etcd-keyfile", FLAG_STRING, &c->etcd_key, "FILE", "key of that certificate"},
         {"etcd-compaction-interval", FLAG_DURATION, &c->etcd_compact_ms, "TIME",
          "between compactions of etcd, 0: none"},
+        {"etcd-listen", FLAG_STRING, &c->etcd_listen, "URLS",
+         "serve the store as etcd v3 there: https (administrators' certificates), unix, or http on\n"
+         "loopback"},
         {"resolv-conf", FLAG_STRING, &c->resolv_conf, "FILE",
          "servers for names of the world outside, for DNS and pods; /etc/resolv.conf if unset"},
         {"log-level", FLAG_STRING, &c->log_level, "LEVEL", "debug, info, warn or error"},

@@ -10,6 +10,7 @@
 static const struct command commands[] = {
     {"server", "run a whole cluster in one process", cmd_server},
     {"apiserver", "run an API server, over an etcd that several may share", cmd_apiserver},
+    {"etcd", "run the store alone, served as etcd v3", cmd_etcd},
     {"kubectl", "control a cluster: get, apply, logs, exec, ...", cmd_kubectl},
     {"check", "tell what this machine lacks to run a node, and what to do", cmd_check},
     {"version", "print the version", cmd_version},

@@ -18,6 +18,7 @@ struct server_config { /* flags of `skiff server`, resolved */
     const char *etcd_servers, *etcd_prefix; /* NULL: the store is our own */
     const char *etcd_ca, *etcd_cert, *etcd_key;
     int64_t etcd_compact_ms;
+    const char *etcd_listen; /* URLs where the embedded store is served; NULL: nowhere */
 };
 /** True unless @part is named in @c->disable. */
 bool server_enabled(const struct server_config *c, const char *part);

@@ -21,6 +21,7 @@ struct engine_kv {
     struct str key, value; /* borrowed from the engine until the next call on it */
     int64_t mod_revision, create_revision, version;
     int64_t lease; /* the caller's number, kept as given; 0: none */
+    uint32_t sub;  /* number of the change within its revision, from 0 */
     bool deleted; /* a tombstone; value is empty */
 };
 struct engine_ops {

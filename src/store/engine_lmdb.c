@@ -72,6 +72,7 @@ static struct engine_kv kv_of(const struct record *r)
                               .create_revision = r->create,
                               .version = r->version,
                               .lease = r->lease,
+                              .sub = r->at.sub,
                               .deleted = r->deleted};
 }
 

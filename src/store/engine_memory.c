@@ -20,6 +20,7 @@ struct mrec {
     struct mkey *key;
     struct mrec *older, *newer;
     int64_t revision, create, version, lease;
+    uint32_t sub;
     bool deleted;
     size_t at; /* in log[] */
     struct str value;
@@ -94,6 +95,7 @@ static struct engine_kv kv_of(const struct mrec *m)
                               .create_revision = m->create,
                               .version = m->version,
                               .lease = m->lease,
+                              .sub = m->sub,
                               .deleted = m->deleted};
 }
 
@@ -227,6 +229,8 @@ static int append(struct engine_memory *e, int64_t revision, struct str key, str
                        .value = {(const char *)(m + 1), value.len}};
     if (deleted)
         m->create = 0;
+    if (e->log.n > e->batch && e->log.v[e->log.n - 1]->revision == revision)
+        m->sub = e->log.v[e->log.n - 1]->sub + 1;
     if (value.len)
         memcpy(m + 1, value.p, value.len);
     if (older)

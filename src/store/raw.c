@@ -102,6 +102,7 @@ static struct raw_kv kv_of(const struct engine_kv *kv)
                            .mod_revision = kv->mod_revision,
                            .version = kv->version,
                            .lease = kv->lease,
+                           .sub = kv->sub,
                            .deleted = kv->deleted};
 }
 

@@ -38,6 +38,7 @@ void raw_commit(struct store *st, struct raw_txn *txn);
 struct raw_kv { /* borrowed until the next call on the struct raw */
     struct str key, value;
     int64_t create_revision, mod_revision, version, lease;
+    uint32_t sub; /* number of the change within its revision, from 0 */
     bool deleted; /* a tombstone, in raw_changes() only: mod_revision is the deletion's */
 };
 /** The revision that holds before this transaction, the oldest still readable, and the bytes that

@@ -32,22 +32,20 @@ static inline uint16_t free_port(void)
     return ntohs(sa.sin_port);
 }
 
-/* Starts it, anew over the same data after etcd_kill(). The store waits until it answers. */
-static inline void etcd_run(struct etcd_proc *e)
+/* Starts it, anew over the same data after etcd_proc_kill(). The store waits until it answers. */
+static inline void etcd_proc_run(struct etcd_proc *e)
 {
-    char command[1400], tls[300] = "";
+    auto_arena a = {0};
+    const char *tls = !e->tls ? "" : arena_printf(&a,
+        "--client-cert-auth --trusted-ca-file=%s/ca.pem --cert-file=%s/server.pem "
+        "--key-file=%s/server.key", e->dir, e->dir, e->dir);
+    const char *command = arena_printf(&a,
+        "exec etcd --name %s --data-dir %s/data --logger zap --listen-client-urls %s "
+        "--advertise-client-urls %s --listen-peer-urls %s --initial-advertise-peer-urls %s "
+        "--initial-cluster %s %s >>%s/log 2>&1",
+        e->name, e->dir, e->client_url, e->client_url, e->peer_url, e->peer_url, e->cluster, tls,
+        e->dir);
 
-    if (e->tls)
-        (void)snprintf(tls, sizeof(tls),
-                       "--client-cert-auth --trusted-ca-file=%s/ca.pem --cert-file=%s/server.pem "
-                       "--key-file=%s/server.key",
-                       e->dir, e->dir, e->dir);
-    (void)snprintf(command, sizeof(command),
-                   "exec etcd --name %s --data-dir %s/data --logger zap --listen-client-urls %s "
-                   "--advertise-client-urls %s --listen-peer-urls %s "
-                   "--initial-advertise-peer-urls %s --initial-cluster %s %s >>%s/log 2>&1",
-                   e->name, e->dir, e->client_url, e->client_url, e->peer_url, e->peer_url,
-                   e->cluster, tls, e->dir);
     e->pid = fork();
     assert_true(e->pid >= 0);
     if (e->pid == 0) {
@@ -56,7 +54,7 @@ static inline void etcd_run(struct etcd_proc *e)
     }
 }
 
-static inline void etcd_prepare(struct etcd_proc *e, bool tls)
+static inline void etcd_proc_prepare(struct etcd_proc *e, bool tls)
 {
     *e = (struct etcd_proc){.dir = "/tmp/skiff-etcd-XXXXXX"};
     (void)signal(SIGPIPE, SIG_IGN);
@@ -69,13 +67,13 @@ static inline void etcd_prepare(struct etcd_proc *e, bool tls)
     (void)snprintf(e->cluster, sizeof(e->cluster), "default=%s", e->peer_url);
 }
 
-static inline void etcd_start(struct etcd_proc *e)
+static inline void etcd_proc_start(struct etcd_proc *e)
 {
-    etcd_prepare(e, false);
-    etcd_run(e);
+    etcd_proc_prepare(e, false);
+    etcd_proc_run(e);
 }
 
-static inline void etcd_kill(struct etcd_proc *e)
+static inline void etcd_proc_kill(struct etcd_proc *e)
 {
     if (e->pid) {
         (void)kill(e->pid, SIGKILL);
@@ -92,9 +90,9 @@ static inline int remove_one(const char *path, const struct stat *st, int type, 
     return remove(path);
 }
 
-static inline void etcd_stop(struct etcd_proc *e)
+static inline void etcd_proc_stop(struct etcd_proc *e)
 {
-    etcd_kill(e);
+    etcd_proc_kill(e);
     assert_int_equal(nftw(e->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 }
 
@@ -105,7 +103,7 @@ static inline void etcd_start_cluster(struct etcd_proc *e, size_t n)
     size_t at = 0;
 
     for (size_t i = 0; i < n; i++) {
-        etcd_prepare(&e[i], false);
+        etcd_proc_prepare(&e[i], false);
         (void)snprintf(e[i].name, sizeof(e[i].name), "m%zu", i);
         at += (size_t)snprintf(cluster + at, sizeof(cluster) - at, "%s%s=%s", i ? "," : "",
                                e[i].name, e[i].peer_url);
@@ -113,7 +111,7 @@ static inline void etcd_start_cluster(struct etcd_proc *e, size_t n)
     }
     for (size_t i = 0; i < n; i++) {
         memcpy(e[i].cluster, cluster, sizeof(cluster));
-        etcd_run(&e[i]);
+        etcd_proc_run(&e[i]);
     }
 }
 

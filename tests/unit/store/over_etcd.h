@@ -42,7 +42,7 @@ static inline struct store *open_at(const struct etcd_proc *e, const struct etcd
 static inline void setup(struct over *o)
 {
     *o = (struct over){0};
-    etcd_start(&o->etcd);
+    etcd_proc_start(&o->etcd);
     o->f.loop = loop_new("test");
     loop_hold(o->f.loop, true);
     o->f.st = open_at(&o->etcd, NULL);
@@ -52,7 +52,7 @@ static inline void teardown(struct over *o)
 {
     o->f.st = store_close(o->f.st);
     o->f.loop = loop_free(o->f.loop);
-    etcd_stop(&o->etcd);
+    etcd_proc_stop(&o->etcd);
 }
 
 static inline void fresh_done(void *arg, const struct err *err)

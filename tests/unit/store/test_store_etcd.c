@@ -256,11 +256,11 @@ static void test_a_killed_etcd_loses_nothing_acknowledged(void **state)
 
         (void)snprintf(name, sizeof(name), "k%d", i);
         if (i == 200 || i == 400) {
-            etcd_kill(&o.etcd);
+            etcd_proc_kill(&o.etcd);
             assert_true(put(o.f.st, o.f.loop, "x", "1") < 0);
             assert_true(fresh(o.f.st, o.f.loop) < 0);
             assert_false(store_healthy(o.f.st));
-            etcd_run(&o.etcd);
+            etcd_proc_run(&o.etcd);
         }
         r = put_if(o.f.st, o.f.loop, name, "1", STORE_ABSENT);
         good[i] = r > 0;
@@ -303,10 +303,10 @@ static void test_a_restored_etcd_is_noticed(void **state)
     put(o.f.st, o.f.loop, "a", "1");
     put(o.f.st, o.f.loop, "a", "2");
     assert_int_equal(fresh(o.f.st, o.f.loop), 1);
-    etcd_kill(&o.etcd);
+    etcd_proc_kill(&o.etcd);
     (void)snprintf(path, sizeof(path), "%s/data", o.etcd.dir);
     assert_int_equal(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
-    etcd_run(&o.etcd);
+    etcd_proc_run(&o.etcd);
     for (int i = 0; i < 200 && fresh(o.f.st, o.f.loop) == ERR_UNAVAILABLE; i++)
         (void)usleep(50000);
     assert_int_equal(fresh(o.f.st, o.f.loop), ERR_INTERNAL);
@@ -355,9 +355,9 @@ static void test_two_stores_tell_the_same_story(void **state)
         int64_t r;
 
         if (i % 170 == 150) {
-            etcd_kill(&o.etcd);
+            etcd_proc_kill(&o.etcd);
             (void)put(by, o.f.loop, "down", "1");
-            etcd_run(&o.etcd);
+            etcd_proc_run(&o.etcd);
         }
         (void)snprintf(name, sizeof(name), "k%d", (int)random_below(&rnd.base, KEYS));
         (void)snprintf(value, sizeof(value), "%d", i);
@@ -414,11 +414,11 @@ static void test_forgotten_history_becomes_the_difference(void **state)
     put(o.f.st, o.f.loop, "gone", "1");
     assert_ok(watch_open(c, 4, &now, &err), &err);
     assert_ok(watch_open(c, 3, &old, &err), &err);
-    etcd_kill(&o.etcd);
+    etcd_proc_kill(&o.etcd);
     hidden = o.etcd;
     (void)snprintf(hidden.client_url, sizeof(hidden.client_url), "http://127.0.0.1:%u",
                    free_port());
-    etcd_run(&hidden);
+    etcd_proc_run(&hidden);
     (void)etcdctl(&hidden, "del /registry/configmaps/n/gone", out, sizeof(out));
     put_ctl(&(struct over){.etcd = hidden}, "/registry/configmaps/n/changed",
             "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"changed\","
@@ -428,8 +428,8 @@ static void test_forgotten_history_becomes_the_difference(void **state)
             "\"namespace\":\"n\",\"labels\":{\"v\":\"3\"}}}");
     put_ctl(&(struct over){.etcd = hidden}, "/elsewhere", "x");
     (void)etcdctl(&hidden, "compact 8", out, sizeof(out));
-    etcd_kill(&hidden);
-    etcd_run(&o.etcd);
+    etcd_proc_kill(&hidden);
+    etcd_proc_run(&o.etcd);
     for (int i = 0; i < 200 && fresh(o.f.st, o.f.loop) < 0; i++)
         (void)usleep(50000);
     expect_event(c, &now, EVENT_MODIFIED, 6, "2", "1");

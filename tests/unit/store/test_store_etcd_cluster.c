@@ -36,11 +36,11 @@ static void test_a_cluster_of_three_outlives_its_members(void **state)
     for (int i = 0; i < 3; i++) { /* each is killed once: the one in use and the leader, too */
         (void)snprintf(name, sizeof(name), "before%d", i);
         (void)put_at_last(o.f.st, o.f.loop, name);
-        etcd_kill(&m[i]);
+        etcd_proc_kill(&m[i]);
         (void)snprintf(name, sizeof(name), "after%d", i);
         (void)put_at_last(o.f.st, o.f.loop, name);
         assert_int_equal(fresh(o.f.st, o.f.loop), 1);
-        etcd_run(&m[i]);
+        etcd_proc_run(&m[i]);
         for (int k = 0; k < 3; k++) { /* until it follows the others */
             char command[100], out[200];
 
@@ -51,12 +51,12 @@ static void test_a_cluster_of_three_outlives_its_members(void **state)
                 break;
         }
     }
-    etcd_kill(&m[0]);
-    etcd_kill(&m[2]); /* no quorum: nothing can be known */
+    etcd_proc_kill(&m[0]);
+    etcd_proc_kill(&m[2]); /* no quorum: nothing can be known */
     assert_true(put(o.f.st, o.f.loop, "lost", "1") < 0);
     assert_true(fresh(o.f.st, o.f.loop) < 0);
     assert_false(store_healthy(o.f.st));
-    etcd_run(&m[2]);
+    etcd_proc_run(&m[2]);
     (void)put_at_last(o.f.st, o.f.loop, "quorum");
     for (int i = 0; i < 3; i++) {
         (void)snprintf(name, sizeof(name), "before%d", i);
@@ -67,7 +67,7 @@ static void test_a_cluster_of_three_outlives_its_members(void **state)
     o.f.st = store_close(o.f.st);
     o.f.loop = loop_free(o.f.loop);
     for (int i = 0; i < 3; i++)
-        etcd_stop(&m[i]);
+        etcd_proc_stop(&m[i]);
 }
 
 /* It has its connections, but does not answer: a call waits for its deadline, then others do. */
@@ -97,7 +97,7 @@ static void test_a_member_that_hangs_is_left(void **state)
     o.f.st = store_close(o.f.st);
     o.f.loop = loop_free(o.f.loop);
     for (int i = 0; i < 3; i++)
-        etcd_stop(&m[i]);
+        etcd_proc_stop(&m[i]);
 }
 
 static void write_file(const struct etcd_proc *e, const char *name, struct str text)
@@ -139,11 +139,11 @@ static void test_tls_with_certificates_of_both_sides(void **state)
         skip();
     new_cert("ca", true, STR_NULL, STR_NULL, &a, &ca, &ca_key);
     new_cert("both", false, ca, ca_key, &a, &cert, &key);
-    etcd_prepare(&o.etcd, true);
+    etcd_proc_prepare(&o.etcd, true);
     write_file(&o.etcd, "ca.pem", ca);
     write_file(&o.etcd, "server.pem", cert);
     write_file(&o.etcd, "server.key", key);
-    etcd_run(&o.etcd);
+    etcd_proc_run(&o.etcd);
     o.f.loop = loop_new("test");
     loop_hold(o.f.loop, true);
     assert_ok(tls_client_context(ca, cert, key, false, &like.tls, &err), &err);
@@ -153,11 +153,11 @@ static void test_tls_with_certificates_of_both_sides(void **state)
     teardown(&o);
     tls_context_free(like.tls);
     new_cert("stranger", true, STR_NULL, STR_NULL, &a, &ca, &ca_key);
-    etcd_prepare(&o.etcd, true);
+    etcd_proc_prepare(&o.etcd, true);
     write_file(&o.etcd, "ca.pem", ca);
     write_file(&o.etcd, "server.pem", cert);
     write_file(&o.etcd, "server.key", key);
-    etcd_run(&o.etcd);
+    etcd_proc_run(&o.etcd);
     assert_ok(tls_client_context(ca, STR(""), STR(""), false, &like.tls, &err), &err);
     for (int i = 0; i < 20 && !strstr(err.msg, "TLS: "); i++) { /* until etcd has started */
         err = (struct err){0};
@@ -165,7 +165,7 @@ static void test_tls_with_certificates_of_both_sides(void **state)
     }
     assert_non_null(strstr(err.msg, "TLS: unable to get local issuer certificate"));
     tls_context_free(like.tls);
-    etcd_stop(&o.etcd);
+    etcd_proc_stop(&o.etcd);
 }
 
 int main(void)
