@@ -224,8 +224,9 @@ enum { REV_BYTES = 18 };
 struct str rev_bytes(int64_t revision, uint32_t sub, bool deleted, char buf[REV_BYTES]);
 /** The bytes etcd keeps for @kv, in @a: an mvccpb.KeyValue. */
 struct str kv_bytes(const struct raw_kv *kv, struct arena *a);
-/** Calls @each, in the order of writing, for what is compacted but alive at revision @alive_at, and
- *  for all changes since, up to revision @upto; @key as rev_bytes(), @value as kv_bytes(),
+/** Calls @each, in the order of writing, for what is compacted but alive at revision @alive_at (if
+ *  nothing at all is alive then: at the compacted one, which is what etcd's hash does), and for all
+ *  changes since, up to revision @upto; @key as rev_bytes(), @value as kv_bytes(),
  *  borrowed. */
 int history_walk(struct raw *raw, int64_t alive_at, int64_t upto,
                  void (*each)(void *arg, struct str key, struct str value), void *arg,

@@ -48,6 +48,7 @@ struct walk {
     void (*each)(void *arg, struct str key, struct str value);
     void *arg;
     int64_t compacted;
+    bool alive; /* something is */
     struct arena arena;
     VEC(struct old) olds;
 };
@@ -56,6 +57,7 @@ static int old_one(void *arg, const struct raw_kv *kv)
 {
     struct walk *w = arg;
 
+    w->alive = true;
     if (kv->mod_revision <= w->compacted)
         vec_push(&w->olds,
                  ((struct old){kv->mod_revision, kv->sub, kv_bytes(kv, &w->arena)}));
@@ -90,6 +92,8 @@ int history_walk(struct raw *raw, int64_t alive_at, int64_t upto,
 
     if (w.compacted > 0)
         r = raw_range(raw, STR(""), STR_NULL, alive_at, old_one, &w, err);
+    if (r == 0 && w.compacted > 0 && !w.alive)
+        r = raw_range(raw, STR(""), STR_NULL, w.compacted, old_one, &w, err);
     if (r == 0 && w.olds.n)
         qsort(w.olds.v, w.olds.n, sizeof(w.olds.v[0]), old_compare);
     for (size_t i = 0; i < w.olds.n && r == 0; i++) {

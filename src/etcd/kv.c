@@ -509,7 +509,8 @@ static void on_auto_compact(struct timer *t)
         while (n < e->samples.n &&
                e->samples.v[n].at_ms + e->config.compact_keep_ms <= now.at_ms)
             to = e->samples.v[n++].revision;
-        memmove(e->samples.v, e->samples.v + n, (e->samples.n - n) * sizeof(e->samples.v[0]));
+        for (size_t i = n; i < e->samples.n; i++)
+            e->samples.v[i - n] = e->samples.v[i];
         e->samples.n -= n;
         vec_push(&e->samples, now);
     }

@@ -363,8 +363,9 @@ static int range_prepare(struct raw *raw, struct call *c, const Etcdserverpb__Ra
     return 0;
 }
 
-static int txn_prepare(struct raw *raw, struct call *c, const txn_request *rq, struct txn_path *p,
-                       struct err *err)
+/* As etcd: all puts are looked at before all ranges. */
+static int txn_prepare(struct raw *raw, struct call *c, const txn_request *rq,
+                       struct txn_path *p, bool puts, struct err *err)
 {
     bool yes = p->taken.v[p->at++];
     request_op *const *ops = yes ? rq->success : rq->failure;
@@ -372,12 +373,12 @@ static int txn_prepare(struct raw *raw, struct call *c, const txn_request *rq, s
     int r = 0;
 
     for (size_t i = 0; i < n && r == 0; i++) {
-        if (ops[i]->request_case == ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_RANGE)
+        if (!puts && ops[i]->request_case == ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_RANGE)
             r = range_prepare(raw, c, ops[i]->request_range);
-        else if (ops[i]->request_case == ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_PUT)
+        else if (puts && ops[i]->request_case == ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_PUT)
             r = put_prepare(raw, c, ops[i]->request_put, err);
         else if (ops[i]->request_case == ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_TXN)
-            r = txn_prepare(raw, c, ops[i]->request_txn, p, err);
+            r = txn_prepare(raw, c, ops[i]->request_txn, p, puts, err);
     }
     return r;
 }
@@ -472,9 +473,10 @@ static int txn_unary(struct raw *raw, struct call *c, struct err *err)
 
     if (r == 0 && puts_in(rq, &path))
         r = quota_check(raw, c, err);
-    path.at = 0;
-    if (r == 0)
-        r = txn_prepare(raw, c, rq, &path, err);
+    for (int puts = 1; puts >= 0 && r == 0; puts--) {
+        path.at = 0;
+        r = txn_prepare(raw, c, rq, &path, puts, err);
+    }
     path.at = 0;
     if (r == 0)
         r = txn_apply(&d, rq, &rs, err);

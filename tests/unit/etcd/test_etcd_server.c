@@ -1,0 +1,468 @@
+/* The server over sockets: what lives through a restart, what ends by itself, limits. */
+#include "etcd_fixture.h"
+
+struct fixture {
+    struct loop *loop;
+    struct ours ours;
+};
+
+static void setup(struct fixture *f, bool lmdb, struct etcd_config config)
+{
+    *f = (struct fixture){.loop = loop_new("etcd")};
+    loop_hold(f->loop, true);
+    f->ours.loop = f->loop;
+    place_init(&f->ours.place, lmdb);
+    ours_open(&f->ours, config);
+}
+
+static void teardown(struct fixture *f)
+{
+    ours_close(&f->ours);
+    loop_hold(f->loop, false);
+    loop_run(f->loop);
+    f->loop = loop_free(f->loop);
+    place_deinit(&f->ours.place);
+}
+
+/* Calls; fails the test if that does. */
+static void *call(struct fixture *f, const char *method, const void *request,
+                  const ProtobufCMessageDescriptor *type)
+{
+    struct rpc rpc;
+    void *m = rpc_call(&rpc, f->loop, f->ours.client, method, request, type);
+
+    assert_string_equal(rpc.text, "");
+    assert_int_equal(rpc.status, GRPC_OK);
+    return m;
+}
+
+static void check_refused(struct fixture *f, const char *method, const void *request,
+                          enum grpc_status status, const char *text)
+{
+    struct rpc rpc;
+
+    (void)rpc_call(&rpc, f->loop, f->ours.client, method, request, NULL);
+    assert_string_equal(rpc.text, text);
+    assert_int_equal(rpc.status, status);
+}
+
+static void drop(void *message)
+{
+    protobuf_c_message_free_unpacked(message, NULL);
+}
+
+static Etcdserverpb__PutRequest put_of(const char *key, const char *value, int64_t lease)
+{
+    Etcdserverpb__PutRequest rq = ETCDSERVERPB__PUT_REQUEST__INIT;
+
+    rq.key = bytes_of(key);
+    rq.value = bytes_of(value);
+    rq.lease = lease;
+    return rq;
+}
+
+static int64_t put(struct fixture *f, const char *key, const char *value, int64_t lease)
+{
+    Etcdserverpb__PutRequest rq = put_of(key, value, lease);
+    Etcdserverpb__PutResponse *rs =
+        call(f, "/etcdserverpb.KV/Put", &rq, &etcdserverpb__put_response__descriptor);
+    int64_t revision = rs->header->revision;
+
+    drop(rs);
+    return revision;
+}
+
+static int64_t count(struct fixture *f, const char *key)
+{
+    Etcdserverpb__RangeRequest rq = ETCDSERVERPB__RANGE_REQUEST__INIT;
+    Etcdserverpb__RangeResponse *rs;
+    int64_t n;
+
+    rq.key = bytes_of(key);
+    rs = call(f, "/etcdserverpb.KV/Range", &rq, &etcdserverpb__range_response__descriptor);
+    n = rs->count;
+    drop(rs);
+    return n;
+}
+
+static void grant(struct fixture *f, int64_t id, int64_t ttl_sec)
+{
+    Etcdserverpb__LeaseGrantRequest rq = ETCDSERVERPB__LEASE_GRANT_REQUEST__INIT;
+
+    rq.id = id;
+    rq.ttl = ttl_sec;
+    drop(call(f, "/etcdserverpb.Lease/LeaseGrant", &rq,
+              &etcdserverpb__lease_grant_response__descriptor));
+}
+
+static Etcdserverpb__LeaseTimeToLiveResponse *time_to_live(struct fixture *f, int64_t id)
+{
+    Etcdserverpb__LeaseTimeToLiveRequest rq = ETCDSERVERPB__LEASE_TIME_TO_LIVE_REQUEST__INIT;
+
+    rq.id = id;
+    rq.keys = true;
+    return call(f, "/etcdserverpb.Lease/LeaseTimeToLive", &rq,
+                &etcdserverpb__lease_time_to_live_response__descriptor);
+}
+
+static void on_tick(struct timer *t)
+{
+    loop_stop(t->loop);
+}
+
+static void wait_ms(struct fixture *f, uint64_t ms)
+{
+    struct timer t;
+
+    timer_init(&t, f->loop, on_tick);
+    timer_start(&t, ms, 0);
+    while (timer_active(&t))
+        loop_run(f->loop);
+}
+
+static void test_leases_and_identity_live_through_a_restart(void **state)
+{
+    struct fixture f;
+    Etcdserverpb__LeaseTimeToLiveResponse *before, *after;
+
+    (void)state;
+    setup(&f, true, (struct etcd_config){0});
+    grant(&f, 7, 1000);
+    (void)put(&f, "with", "1", 7);
+    (void)put(&f, "moved", "1", 7);
+    (void)put(&f, "moved", "2", 0); /* has the lease no more */
+    before = time_to_live(&f, 7);
+    wait_ms(&f, 1100);
+    ours_close(&f.ours);
+    ours_open(&f.ours, (struct etcd_config){0});
+    after = time_to_live(&f, 7);
+    assert_int_equal(after->grantedttl, 1000);
+    assert_in_range(after->ttl, 999, 1000); /* all of it again */
+    assert_int_equal(after->n_keys, 1);
+    assert_memory_equal(after->keys[0].data, "with", 4);
+    assert_true(before->header->cluster_id == after->header->cluster_id);
+    assert_true(before->header->member_id == after->header->member_id);
+    assert_int_equal(before->header->raft_term, 2);
+    assert_int_equal(after->header->raft_term, 3);
+    assert_int_equal(after->header->revision, 4);
+    drop(before);
+    drop(after);
+    teardown(&f);
+}
+
+static void test_a_lease_ends_and_takes_its_keys(void **state)
+{
+    struct fixture f;
+    Etcdserverpb__LeaseTimeToLiveResponse *rs;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    grant(&f, 1, 1); /* of which the server makes the least it gives: 2 s */
+    (void)put(&f, "short", "1", 1);
+    (void)put(&f, "stays", "1", 0);
+    assert_int_equal(count(&f, "short"), 1);
+    while (count(&f, "short"))
+        wait_ms(&f, 20);
+    assert_int_equal(count(&f, "stays"), 1);
+    rs = time_to_live(&f, 1);
+    assert_int_equal(rs->ttl, -1);
+    assert_int_equal(rs->header->revision, 4); /* put, put, the deletion */
+    drop(rs);
+    teardown(&f);
+}
+
+static void test_requests_have_limits(void **state)
+{
+    struct fixture f;
+    char big[4001] = {0}, key[513] = {0};
+    Etcdserverpb__PutRequest rq;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){.request_max_bytes = 3000});
+    memset(big, 'v', sizeof(big) - 1);
+    memset(key, 'k', 512);
+    rq = put_of("k", big, 0);
+    check_refused(&f, "/etcdserverpb.KV/Put", &rq, GRPC_INVALID_ARGUMENT,
+                  "etcdserver: request is too large");
+    rq = put_of(key, "v", 0);
+    check_refused(&f, "/etcdserverpb.KV/Put", &rq, GRPC_INVALID_ARGUMENT,
+                  "etcdserver: a key has 1 to 511 bytes, not 512");
+    check_refused(&f, "/etcdserverpb.KV/Nothing", &rq, GRPC_UNIMPLEMENTED,
+                  "unknown method /etcdserverpb.KV/Nothing");
+    assert_int_equal(put(&f, key + 1, "v", 0), 2);
+    teardown(&f);
+}
+
+static void put_varint(struct buf *b, size_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        buf_putc(b, (char)(v | 0x80));
+    buf_putc(b, (char)v);
+}
+
+/* A transaction in a transaction, @depth of them: TxnRequest.success.request_txn */
+static void nest(struct buf *b, int depth)
+{
+    for (int i = 0; i < depth; i++) {
+        auto_buf op = {0};
+
+        buf_putc(&op, 0x22);
+        put_varint(&op, b->len);
+        buf_str(&op, buf_view(b));
+        buf_reset(b);
+        buf_putc(b, 0x12);
+        put_varint(b, op.len);
+        buf_str(b, buf_view(&op));
+    }
+}
+
+static void test_deep_transactions_are_refused_before_they_are_decoded(void **state)
+{
+    static const int depths[] = {1, 127, 128, 129, 5000, 60000};
+    struct fixture f;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    for (size_t i = 0; i < ARRAY_LEN(depths); i++) {
+        bool ok = depths[i] <= 128;
+        struct rpc rpc;
+        auto_buf b = {0};
+
+        nest(&b, depths[i]);
+        rpc_start(&rpc, f.loop, f.ours.client, "/etcdserverpb.KV/Txn", buf_view(&b));
+        wait_for(f.loop, &rpc.done);
+        assert_string_equal(rpc.text,
+                            ok ? "" : "etcdserver: too many operations in txn request");
+        assert_int_equal(rpc.status, ok ? GRPC_OK : GRPC_INVALID_ARGUMENT);
+        buf_deinit(&rpc.answer);
+    }
+    teardown(&f);
+}
+
+static uint64_t alarm_of(struct fixture *f, Etcdserverpb__AlarmRequest__AlarmAction action)
+{
+    Etcdserverpb__AlarmRequest rq = ETCDSERVERPB__ALARM_REQUEST__INIT;
+    Etcdserverpb__AlarmResponse *rs;
+    uint64_t n;
+
+    rq.action = action;
+    rs = call(f, "/etcdserverpb.Maintenance/Alarm", &rq,
+              &etcdserverpb__alarm_response__descriptor);
+    n = rs->n_alarms;
+    drop(rs);
+    return n;
+}
+
+static void test_a_full_store_raises_an_alarm_and_takes_deletions(void **state)
+{
+    static const char no_space[] = "etcdserver: mvcc: database space exceeded";
+    struct fixture f;
+    Etcdserverpb__DeleteRangeRequest del = ETCDSERVERPB__DELETE_RANGE_REQUEST__INIT;
+    Etcdserverpb__PutRequest rq;
+    auto_buf big = {0};
+
+    (void)state;
+    for (int i = 0; i < 200000; i++)
+        buf_putc(&big, 'v');
+    setup(&f, false, (struct etcd_config){.quota_bytes = 150000});
+    assert_int_equal(put(&f, "a", "1", 0), 2);
+    rq = put_of("big", buf_cstr(&big), 0);
+    check_refused(&f, "/etcdserverpb.KV/Put", &rq, GRPC_RESOURCE_EXHAUSTED, no_space);
+    while (!alarm_of(&f, ETCDSERVERPB__ALARM_REQUEST__ALARM_ACTION__GET))
+        ;
+    rq = put_of("small", "1", 0);
+    check_refused(&f, "/etcdserverpb.KV/Put", &rq, GRPC_RESOURCE_EXHAUSTED, no_space);
+    del.key = bytes_of("a");
+    drop(call(&f, "/etcdserverpb.KV/DeleteRange", &del,
+              &etcdserverpb__delete_range_response__descriptor));
+    assert_int_equal(alarm_of(&f, ETCDSERVERPB__ALARM_REQUEST__ALARM_ACTION__DEACTIVATE), 1);
+    assert_int_equal(alarm_of(&f, ETCDSERVERPB__ALARM_REQUEST__ALARM_ACTION__GET), 0);
+    assert_int_equal(put(&f, "small", "1", 0), 4);
+    teardown(&f);
+}
+
+static void test_history_is_compacted_by_its_age(void **state)
+{
+    struct fixture f;
+    Etcdserverpb__CompactionRequest rq = ETCDSERVERPB__COMPACTION_REQUEST__INIT;
+    struct store_stats s;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){.compact_keep_ms = 100});
+    for (int i = 0; i < 5; i++)
+        (void)put(&f, "a", "1", 0);
+    do { /* what is older than 100 ms goes */
+        wait_ms(&f, 10);
+        store_stats(f.ours.store, &s);
+    } while (s.compacted < 6);
+    rq.revision = 6;
+    check_refused(&f, "/etcdserverpb.KV/Compact", &rq, GRPC_OUT_OF_RANGE,
+                  "etcdserver: mvcc: required revision has been compacted");
+    teardown(&f);
+}
+
+/* ---- watches ---- */
+
+struct watching {
+    struct fixture *f;
+    struct grpc_call *call;
+    struct buf seen;
+    bool done;
+};
+
+static void watch_message(void *arg, struct str message)
+{
+    struct watching *w = arg;
+    Etcdserverpb__WatchResponse *rs = etcdserverpb__watch_response__unpack(
+        NULL, message.len, (const uint8_t *)message.p);
+
+    assert_non_null(rs);
+    buf_printf(&w->seen, "%lld%s%s%s@%lld", (long long)rs->watch_id, rs->created ? "+" : "",
+               rs->canceled ? "-" : "", rs->fragment ? "/" : "",
+               (long long)rs->header->revision);
+    for (size_t i = 0; i < rs->n_events; i++)
+        buf_printf(&w->seen, ",%.*s", (int)rs->events[i]->kv->key.len,
+                   (char *)rs->events[i]->kv->key.data);
+    buf_putc(&w->seen, ' ');
+    etcdserverpb__watch_response__free_unpacked(rs, NULL);
+    loop_stop(w->f->loop);
+}
+
+static void watch_done(void *arg, enum grpc_status status, struct str text)
+{
+    struct watching *w = arg;
+
+    (void)status;
+    (void)text;
+    w->done = true;
+    loop_stop(w->f->loop);
+}
+
+static void watch_start(struct watching *w, struct fixture *f)
+{
+    struct grpc_call_opts opts = {.method = "/etcdserverpb.Watch/Watch",
+                                  .client_streams = true,
+                                  .on_message = watch_message,
+                                  .on_done = watch_done,
+                                  .arg = w};
+
+    *w = (struct watching){.f = f};
+    w->call = grpc_call_start(f->ours.client, &opts);
+}
+
+static void watch_send(struct watching *w, Etcdserverpb__WatchRequest__RequestUnionCase kind,
+                       void *part)
+{
+    Etcdserverpb__WatchRequest rq = ETCDSERVERPB__WATCH_REQUEST__INIT;
+    auto_buf b = {0};
+
+    rq.request_union_case = kind;
+    rq.create_request = part;
+    grpc_call_send(w->call, pack(&rq, &b));
+}
+
+static void watch_create(struct watching *w, const char *key, int64_t from, bool progress,
+                         bool fragment)
+{
+    Etcdserverpb__WatchCreateRequest c = ETCDSERVERPB__WATCH_CREATE_REQUEST__INIT;
+
+    c.key = bytes_of(key);
+    c.range_end = (ProtobufCBinaryData){1, (uint8_t *)(uintptr_t)""};
+    c.start_revision = from;
+    c.progress_notify = progress;
+    c.fragment = fragment;
+    watch_send(w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
+}
+
+/* Waits until what was seen begins so. */
+static void watch_sees(struct watching *w, const char *want)
+{
+    while (w->seen.len < strlen(want))
+        loop_run(w->f->loop);
+    assert_memory_equal(w->seen.p, want, strlen(want));
+}
+
+static void watch_end(struct watching *w)
+{
+    grpc_call_cancel(w->call);
+    wait_for(w->f->loop, &w->done);
+    buf_deinit(&w->seen);
+}
+
+static void test_watches_of_a_stream(void **state)
+{
+    Etcdserverpb__WatchCancelRequest cancel = ETCDSERVERPB__WATCH_CANCEL_REQUEST__INIT;
+    Etcdserverpb__WatchProgressRequest progress = ETCDSERVERPB__WATCH_PROGRESS_REQUEST__INIT;
+    struct fixture f;
+    struct watching w;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    (void)put(&f, "a", "1", 0);
+    (void)put(&f, "b", "1", 0);
+    watch_start(&w, &f);
+    watch_create(&w, "a", 2, false, false);
+    watch_sees(&w, "0+@3 0@3,a,b ");
+    watch_create(&w, "b", 0, false, false);
+    watch_sees(&w, "0+@3 0@3,a,b 1+@3 ");
+    cancel.watch_id = 0;
+    watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CANCEL_REQUEST, &cancel);
+    watch_sees(&w, "0+@3 0@3,a,b 1+@3 0-@3 ");
+    (void)put(&f, "a", "2", 0);
+    (void)put(&f, "c", "1", 0);
+    watch_sees(&w, "0+@3 0@3,a,b 1+@3 0-@3 1@5,c ");
+    watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_PROGRESS_REQUEST, &progress);
+    watch_sees(&w, "0+@3 0@3,a,b 1+@3 0-@3 1@5,c -1@5 ");
+    watch_end(&w);
+    teardown(&f);
+}
+
+static void test_progress_is_told_to_quiet_watches(void **state)
+{
+    struct fixture f;
+    struct watching w;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){.progress_ms = 20});
+    watch_start(&w, &f);
+    watch_create(&w, "a", 0, true, false);
+    watch_sees(&w, "0+@1 0@1 0@1 ");
+    watch_end(&w);
+    teardown(&f);
+}
+
+static void test_large_answers_come_in_fragments(void **state)
+{
+    struct fixture f;
+    struct watching w;
+    auto_buf big = {0};
+
+    (void)state;
+    for (int i = 0; i < 300000; i++)
+        buf_putc(&big, 'v');
+    setup(&f, false, (struct etcd_config){.request_max_bytes = 400000});
+    for (int i = 0; i < 4; i++) /* read at once, since they are history */
+        (void)put(&f, "a", buf_cstr(&big), 0);
+    watch_start(&w, &f);
+    watch_create(&w, "a", 2, false, true);
+    watch_sees(&w, "0+@5 0/@5,a,a,a 0@5,a ");
+    watch_end(&w);
+    teardown(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_leases_and_identity_live_through_a_restart),
+        cmocka_unit_test(test_a_lease_ends_and_takes_its_keys),
+        cmocka_unit_test(test_requests_have_limits),
+        cmocka_unit_test(test_deep_transactions_are_refused_before_they_are_decoded),
+        cmocka_unit_test(test_a_full_store_raises_an_alarm_and_takes_deletions),
+        cmocka_unit_test(test_history_is_compacted_by_its_age),
+        cmocka_unit_test(test_watches_of_a_stream),
+        cmocka_unit_test(test_progress_is_told_to_quiet_watches),
+        cmocka_unit_test(test_large_answers_come_in_fragments),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
