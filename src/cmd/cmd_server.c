@@ -471,8 +471,7 @@ static int run_command(int argc, char **argv, const char *usage, const char *dis
         {"etcd-compaction-interval", FLAG_DURATION, &c->etcd_compact_ms, "TIME",
          "between compactions of etcd, 0: none"},
         {"etcd-listen", FLAG_STRING, &c->etcd_listen, "URLS",
-         "serve the store as etcd v3 there: https (administrators' certificates), unix, or http on\n"
-         "loopback"},
+         "serve the store as etcd v3 there: https for administrators, unix, or http on loopback"},
         {"resolv-conf", FLAG_STRING, &c->resolv_conf, "FILE",
          "servers for names of the world outside, for DNS and pods; /etc/resolv.conf if unset"},
         {"log-level", FLAG_STRING, &c->log_level, "LEVEL", "debug, info, warn or error"},

@@ -129,7 +129,8 @@ static int open_door(const struct etcd_listen_opts *opts, const char *text, stru
 {
     struct url u;
     int r = parse_url(text, &d->listen->arena, &u, err);
-    struct http_server_opts http = {.handler = {on_request, d, wants_stream}};
+    struct http_server_opts http = {.handler = {on_request, d, wants_stream},
+                                    .lenient_heads = true};
 
     if (r < 0)
         return r;

@@ -168,6 +168,7 @@ MUST_USE int lease_exists(struct raw *raw, int64_t id, int64_t *ret_ttl_sec, str
 /** Takes a lease that the store knows; its time begins now. On the loop. */
 void lease_add(struct etcd *e, int64_t id, int64_t ttl_sec);
 void lease_stop(struct etcd *e); /** Ends what is timed. */
+/** Reads a lease from its note; false when it is none. */
 bool lease_note_read(struct str name, struct str value, int64_t *ret_id, int64_t *ret_ttl_sec);
 
 /* attach.c: the store's thread. What it says may be too much, never too little. */

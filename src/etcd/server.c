@@ -208,7 +208,8 @@ static int call_decode(struct call *c, struct str message)
     c->rq = protobuf_c_message_unpack(c->unary->request, NULL, message.len,
                                       (const uint8_t *)message.p);
     if (!c->rq) {
-        grpc_server_call_end(c->gc, GRPC_INTERNAL, "grpc: failed to unmarshal the received message");
+        grpc_server_call_end(c->gc, GRPC_INTERNAL,
+                             "grpc: failed to unmarshal the received message");
         return ERR_PARSE;
     }
     c->txn.bytes = message.len;

@@ -594,6 +594,8 @@ static void start_session(struct h2 *h)
     nghttp2_session_callbacks_set_send_data_callback(cb, send_body);
     nghttp2_option_set_no_closed_streams(opt, 1);
     nghttp2_option_set_no_auto_window_update(opt, 1); /* on_body() and op_taken() do it */
+    if (http_server_options(h->hc->server)->lenient_heads)
+        nghttp2_option_set_no_http_messaging(opt, 1); /* on_head() looks at what it needs */
     if (nghttp2_session_server_new2(&h->session, cb, h, opt) != 0)
         abort();
     nghttp2_option_del(opt);

@@ -237,8 +237,7 @@ static inline int faulty_compact(struct engine *e, int64_t rev, bool *more, stru
 }
 static inline uint64_t faulty_size(struct engine *e)
 {
-    struct engine *i = faulty_of(e)->inner;
-    return i->ops->size_bytes(i);
+    return faulty_of(e)->inner->ops->size_bytes(faulty_of(e)->inner);
 }
 static inline void faulty_close(struct engine *e) /* the inner one lives on: its place closes it */
 {
