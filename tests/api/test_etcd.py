@@ -2,8 +2,10 @@
 """The server on an external etcd: several of them at once, and what a killed etcd leaves."""
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -11,11 +13,23 @@ import time
 
 import pytest
 import requests
-from conftest import Server, eventually, free_port
+from conftest import Server, eventually
 from kubernetes import client as k8s
 
 pytestmark = pytest.mark.skipif(not shutil.which("etcd") or not shutil.which("etcdctl"),
                                 reason="etcd-server and etcd-client are not installed")
+
+
+def port():
+    """Not of those that the kernel gives to clients: one of them might take it while etcd is down."""
+    while True:
+        n = random.randrange(20000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", n))
+                return n
+            except OSError:
+                pass
 
 
 class Etcd:
@@ -23,7 +37,7 @@ class Etcd:
 
     def __init__(self):
         self.dir = tempfile.mkdtemp(prefix="skiff-etcd-")
-        self.url, self.peer = ("http://127.0.0.1:%d" % free_port() for _ in range(2))
+        self.url, self.peer = ("http://127.0.0.1:%d" % port() for _ in range(2))
         self.start()
 
     def start(self):

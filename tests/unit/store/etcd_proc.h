@@ -1,9 +1,11 @@
 /* etcd_proc.h - a real etcd for tests: members on free ports and folders of their own. */
 #pragma once
+#include "base/random.h"
 #include "test.h"
 #include <ftw.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,17 +21,23 @@ static inline bool etcd_installed(void)
     return system("command -v etcd >/dev/null 2>&1") == 0;
 }
 
+/* Not of those that the kernel gives to clients: one of them might take it while etcd is down. */
 static inline uint16_t free_port(void)
 {
-    struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t len = sizeof(sa);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    for (;;) {
+        uint16_t port = (uint16_t)(20000 + random_u64(random_kernel()) % 12000);
+        struct sockaddr_in sa = {.sin_family = AF_INET,
+                                 .sin_port = htons(port),
+                                 .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool free_now;
 
-    assert_true(fd >= 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-    assert_int_equal(close(fd), 0);
-    return ntohs(sa.sin_port);
+        assert_true(fd >= 0);
+        free_now = bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0;
+        assert_int_equal(close(fd), 0);
+        if (free_now)
+            return port;
+    }
 }
 
 /* Starts it, anew over the same data after etcd_proc_kill(). The store waits until it answers. */
@@ -49,6 +57,7 @@ static inline void etcd_proc_run(struct etcd_proc *e)
     e->pid = fork();
     assert_true(e->pid >= 0);
     if (e->pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves none behind */
         (void)execl("/bin/sh", "sh", "-c", command, (char *)NULL);
         _exit(127);
     }
