@@ -255,4 +255,5 @@ extern const struct unary unary_member_list, unary_member_add, unary_member_remo
     unary_member_update, unary_member_promote;
 extern const struct unary unary_auth_status, unary_auth_enable, unary_auth_disable,
     unary_authenticate;
+/** Answers what is no gRPC call: /health, /version, /metrics. */
 void etcd_http(struct etcd *e, struct http_exchange *x, const struct http_request *rq);
