@@ -128,8 +128,7 @@ static int open_store(struct etcd_cmd *c, struct err *err)
 }
 
 /* --auto-compaction-retention: of revisions a number, of time "10m", or hours without a unit */
-static int parse_compaction(const struct etcd_flags *f, struct etcd_config *config,
-                            struct err *err)
+static int parse_compaction(const struct etcd_flags *f, struct etcd_config *config, struct err *err)
 {
     struct str keep = str_from(f->compact_keep);
     bool periodic = strcmp(f->compact_mode, "periodic") == 0;
@@ -176,8 +175,8 @@ static int make_config(struct etcd_cmd *c, struct etcd_config *config, struct er
         r = etcd_urls_split(f->advertise ? f->advertise : f->listen, &c->arena,
                             &config->client_urls, &config->n_client_urls, err);
     if (r == 0)
-        r = etcd_urls_split(f->advertise_peer, &c->arena, &config->peer_urls,
-                            &config->n_peer_urls, err);
+        r = etcd_urls_split(f->advertise_peer, &c->arena, &config->peer_urls, &config->n_peer_urls,
+                            err);
     config->name = f->name;
     config->quota_bytes = (uint64_t)f->quota;
     config->request_max_bytes = (uint32_t)f->request_max;

@@ -24,8 +24,8 @@ struct url {
     uint16_t port;
 };
 
-int etcd_urls_split(const char *urls, struct arena *a, const char *const **ret_list,
-                    size_t *ret_n, struct err *err)
+int etcd_urls_split(const char *urls, struct arena *a, const char *const **ret_list, size_t *ret_n,
+                    struct err *err)
 {
     const char **list = arena_calloc(a, URLS_MAX, sizeof(*list));
     struct str rest = str_from(urls);

@@ -8,10 +8,10 @@ struct etcd_listen;
 struct etcd_listen_opts {
     struct loop *loop;
     const char *urls; /* "http://127.0.0.1:2379,https://10.0.0.1:2379,unix:///run/etcd.sock" */
-    struct tls_context *tls;    /* for https; borrowed; may be NULL */
-    bool needs_cert;            /* over https: a certificate of the client CA */
-    const char *needs_group;    /* and of this organization; NULL: any */
-    bool plain_anywhere;        /* else http only on loopback addresses */
+    struct tls_context *tls; /* for https; borrowed; may be NULL */
+    bool needs_cert;         /* over https: a certificate of the client CA */
+    const char *needs_group; /* and of this organization; NULL: any */
+    bool plain_anywhere;     /* else http only on loopback addresses */
 };
 /** Splits @urls at commas into @a. ERR_BAD_REQUEST (empty, too many). */
 MUST_USE int etcd_urls_split(const char *urls, struct arena *a, const char *const **ret_list,

@@ -98,8 +98,7 @@ int attached_prune(struct attached *at, struct raw *raw, int64_t lease, int64_t 
     size_t it = 0;
     void *value;
 
-    if (!k || k->names.n < PRUNE_MIN || k->names.n < 2 * k->right ||
-        raw_revision(raw) != published)
+    if (!k || k->names.n < PRUNE_MIN || k->names.n < 2 * k->right || raw_revision(raw) != published)
         return 0;
     while (map_next(&k->names, &it, &name, &value)) {
         struct raw_kv kv;

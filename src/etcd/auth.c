@@ -32,8 +32,8 @@ static int authenticate_check(struct call *c)
 
 const struct unary unary_auth_status = {.request = &etcdserverpb__auth_status_request__descriptor,
                                         .done = status_done};
-const struct unary unary_auth_disable = {
-    .request = &etcdserverpb__auth_disable_request__descriptor, .done = disable_done};
+const struct unary unary_auth_disable = {.request = &etcdserverpb__auth_disable_request__descriptor,
+                                         .done = disable_done};
 const struct unary unary_auth_enable = {.request = &etcdserverpb__auth_enable_request__descriptor,
                                         .check = enable_check};
 const struct unary unary_authenticate = {.request = &etcdserverpb__authenticate_request__descriptor,

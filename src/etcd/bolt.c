@@ -41,7 +41,7 @@ struct bolt {
     size_t filled;    /* bytes the page would have */
     children leaves;
     const char *bucket; /* open, or NULL */
-    children roots; /* of the buckets that are done */
+    children roots;     /* of the buckets that are done */
 };
 
 static void put16(struct buf *b, unsigned v)
@@ -221,9 +221,9 @@ static void meta_write(struct bolt *b, uint64_t id, uint64_t root)
     put32(&m, PAGE_BYTES);
     put32(&m, 0);
     put64(&m, root);
-    put64(&m, 0);            /* the root bucket's sequence */
+    put64(&m, 0);              /* the root bucket's sequence */
     put64(&m, FIRST_PAGE - 1); /* the freelist */
-    put64(&m, b->next_page); /* pages in the file */
+    put64(&m, b->next_page);   /* pages in the file */
     put64(&m, TXID - 1 + id);
     put64(&m, fnv1a(str_sub(buf_view(&m), PAGE_HEADER_BYTES, META_SUM_AT)));
     memcpy(b->file.p + id * PAGE_BYTES, m.p, m.len);

@@ -5,10 +5,9 @@
 static const struct {
     enum grpc_status status;
     const char *text;
-} refusals[REFUSE__N] = {
-    [REFUSE_NONE] = {GRPC_UNKNOWN, "etcdserver: unknown"},
+} refusals[REFUSE__N] = {[REFUSE_NONE] = {GRPC_UNKNOWN, "etcdserver: unknown"},
 #define X(name, code, what) [REFUSE_##name] = {GRPC_##code, "etcdserver: " what},
-    ETCD_REFUSALS(X)
+                         ETCD_REFUSALS(X)
 #undef X
 };
 

@@ -15,10 +15,10 @@
 #define ETCD_VERSION "3.5.13" /* whose behaviour is followed */
 
 struct etcd;
-struct etcd_config { /* copied, but for store and loop */
+struct etcd_config {     /* copied, but for store and loop */
     struct store *store; /* embedded; outlives the server */
     struct loop *loop;
-    const char *name;                             /* of the member; NULL: "default" */
+    const char *name;                                  /* of the member; NULL: "default" */
     const char *const *client_urls, *const *peer_urls; /* as the member list shows them */
     size_t n_client_urls, n_peer_urls;
     uint64_t quota_bytes;       /* of data; 0: 2 GiB */

@@ -59,8 +59,7 @@ static int old_one(void *arg, const struct raw_kv *kv)
 
     w->alive = true;
     if (kv->mod_revision <= w->compacted)
-        vec_push(&w->olds,
-                 ((struct old){kv->mod_revision, kv->sub, kv_bytes(kv, &w->arena)}));
+        vec_push(&w->olds, ((struct old){kv->mod_revision, kv->sub, kv_bytes(kv, &w->arena)}));
     return 0;
 }
 
@@ -99,8 +98,7 @@ int history_walk(struct raw *raw, int64_t alive_at, int64_t upto,
     for (size_t i = 0; i < w.olds.n && r == 0; i++) {
         char key[REV_BYTES];
 
-        each(arg, rev_bytes(w.olds.v[i].revision, w.olds.v[i].sub, false, key),
-             w.olds.v[i].value);
+        each(arg, rev_bytes(w.olds.v[i].revision, w.olds.v[i].sub, false, key), w.olds.v[i].value);
     }
     if (r == 0)
         r = raw_changes(raw, w.compacted + 1, upto, change_one, &w, err);

@@ -19,12 +19,12 @@ static void health_done(struct raw_txn *txn)
 {
     struct health *h = txn->arg;
     struct etcd *e = h->e;
-    const char *text = txn->code ? "{\"health\":\"false\",\"reason\":\"STORE ERROR\"}"
+    const char *text = txn->code  ? "{\"health\":\"false\",\"reason\":\"STORE ERROR\"}"
                        : h->alarm ? "{\"health\":\"false\",\"reason\":\"ALARM NOSPACE\"}"
                                   : "{\"health\":\"true\",\"reason\":\"\"}";
 
-    http_respond(h->x, txn->code || h->alarm ? UNAVAILABLE : OK, "application/json",
-                 str_from(text), NULL, 0);
+    http_respond(h->x, txn->code || h->alarm ? UNAVAILABLE : OK, "application/json", str_from(text),
+                 NULL, 0);
     free(h);
     etcd_idle(e);
 }
@@ -78,8 +78,7 @@ static void metrics(struct etcd *e, struct http_exchange *x)
 
 void etcd_http(struct etcd *e, struct http_exchange *x, const struct http_request *rq)
 {
-    static const char version[] =
-        "{\"etcdserver\":\"" ETCD_VERSION "\",\"etcdcluster\":\"3.5.0\"}";
+    static const char version[] = "{\"etcdserver\":\"" ETCD_VERSION "\",\"etcdcluster\":\"3.5.0\"}";
 
     if (!str_eqz(rq->method, "GET") && !str_eqz(rq->method, "HEAD"))
         http_respond(x, NOT_ALLOWED, "text/plain", STR("Method Not Allowed\n"), NULL, 0);

@@ -177,8 +177,8 @@ static int range_unary_check(struct call *c)
 static int range_unary(struct raw *raw, struct call *c, struct err *err)
 {
     Etcdserverpb__RangeResponse *rs;
-    int r = range_run(raw, (const Etcdserverpb__RangeRequest *)c->rq, raw_revision(raw),
-                      &c->arena, &rs, err);
+    int r = range_run(raw, (const Etcdserverpb__RangeRequest *)c->rq, raw_revision(raw), &c->arena,
+                      &rs, err);
 
     if (r == 0)
         c->rs = &rs->base;
@@ -220,8 +220,7 @@ static int put_check_lease(struct raw *raw, struct call *c, const Etcdserverpb__
     if (r == ERR_NOT_FOUND)
         return call_refuse(c, REFUSE_LEASE_NOT_FOUND);
     if (r == 0)
-        r = attached_prune(c->e->attached, raw, rq->lease, store_revision(c->e->config.store),
-                           err);
+        r = attached_prune(c->e->attached, raw, rq->lease, store_revision(c->e->config.store), err);
     return r;
 }
 
@@ -488,10 +487,8 @@ static void auto_compact_to(struct etcd *e, int64_t revision)
     struct auto_compact *ac = xnew(struct auto_compact);
 
     *ac = (struct auto_compact){.e = e, .revision = revision};
-    ac->txn = (struct raw_txn){.run = auto_compact_run,
-                               .loop = e->config.loop,
-                               .on_done = auto_compact_done,
-                               .arg = ac};
+    ac->txn = (struct raw_txn){
+        .run = auto_compact_run, .loop = e->config.loop, .on_done = auto_compact_done, .arg = ac};
     etcd_busy(e);
     raw_commit(e->config.store, &ac->txn);
 }
@@ -506,8 +503,7 @@ static void on_auto_compact(struct timer *t)
     if (e->config.compact_keep_revisions) {
         to = now.revision - e->config.compact_keep_revisions;
     } else {
-        while (n < e->samples.n &&
-               e->samples.v[n].at_ms + e->config.compact_keep_ms <= now.at_ms)
+        while (n < e->samples.n && e->samples.v[n].at_ms + e->config.compact_keep_ms <= now.at_ms)
             to = e->samples.v[n++].revision;
         for (size_t i = n; i < e->samples.n; i++)
             e->samples.v[i - n] = e->samples.v[i];

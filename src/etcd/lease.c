@@ -94,8 +94,7 @@ static void on_tick(struct timer *t);
 
 void lease_add(struct etcd *e, int64_t id, int64_t ttl_sec)
 {
-    struct lease l = {
-        .id = id, .ttl_sec = ttl_sec, .due_ms = now_ms(e) + (uint64_t)ttl_sec * 1000};
+    struct lease l = {.id = id, .ttl_sec = ttl_sec, .due_ms = now_ms(e) + (uint64_t)ttl_sec * 1000};
     size_t at = lease_at(e, id);
 
     if (at < e->leases.n && e->leases.v[at].id == id) {
@@ -230,8 +229,8 @@ static int grant_run(struct raw *raw, struct call *c, struct err *err)
         return call_refuse(c, REFUSE_LEASE_EXIST);
     if (r != ERR_NOT_FOUND)
         return r;
-    r = raw_note(raw, note_name(rq->id, buf),
-                 str_printf(&c->arena, "%lld", (long long)rq->ttl), err);
+    r = raw_note(raw, note_name(rq->id, buf), str_printf(&c->arena, "%lld", (long long)rq->ttl),
+                 err);
     rs->header = etcd_header(c->e, &c->arena, raw_revision(raw));
     rs->id = rq->id;
     rs->ttl = rq->ttl;

@@ -90,9 +90,8 @@ static int status_run(struct raw *raw, struct call *c, struct err *err)
     rs->raftindex = rs->raftappliedindex = (uint64_t)raw_revision(raw);
     if (active) {
         rs->n_errors = 1;
-        rs->errors = arena_box(
-            a, arena_printf(a, "memberID:%llu alarm:NOSPACE ",
-                            (unsigned long long)c->e->id.member));
+        rs->errors = arena_box(a, arena_printf(a, "memberID:%llu alarm:NOSPACE ",
+                                               (unsigned long long)c->e->id.member));
     }
     c->rs = &rs->base;
     return 0;

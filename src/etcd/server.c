@@ -25,8 +25,7 @@ void etcd_idle(struct etcd *e)
     e->on_stopped(e->stopped_arg);
 }
 
-Etcdserverpb__ResponseHeader *etcd_header(const struct etcd *e, struct arena *a,
-                                          int64_t revision)
+Etcdserverpb__ResponseHeader *etcd_header(const struct etcd *e, struct arena *a, int64_t revision)
 {
     Etcdserverpb__ResponseHeader *h =
         pb_new(a, Etcdserverpb__ResponseHeader, etcdserverpb__response_header__init);
@@ -148,8 +147,8 @@ static void raise_post(struct etcd *e)
     struct raise *r = xnew(struct raise);
 
     r->e = e;
-    r->txn = (struct raw_txn){
-        .run = raise_run, .loop = e->config.loop, .on_done = raise_done, .arg = r};
+    r->txn =
+        (struct raw_txn){.run = raise_run, .loop = e->config.loop, .on_done = raise_done, .arg = r};
     etcd_busy(e);
     raw_commit(e->config.store, &r->txn);
 }
@@ -205,8 +204,8 @@ static int call_decode(struct call *c, struct str message)
         return call_refuse(c, REFUSE_REQUEST_TOO_LARGE);
     if (c->unary == &unary_txn && !txn_depth_ok(message, config->txn_ops_max + 1))
         return call_refuse(c, REFUSE_TOO_MANY_OPS);
-    c->rq = protobuf_c_message_unpack(c->unary->request, NULL, message.len,
-                                      (const uint8_t *)message.p);
+    c->rq =
+        protobuf_c_message_unpack(c->unary->request, NULL, message.len, (const uint8_t *)message.p);
     if (!c->rq) {
         grpc_server_call_end(c->gc, GRPC_INTERNAL,
                              "grpc: failed to unmarshal the received message");
@@ -276,37 +275,37 @@ static void call_begin(void *service, struct grpc_server_call *gc, const struct 
 
 /* ---- the methods ---- */
 
-#define UNARIES(X)                                      \
-    X(KV, Range, range)                                 \
-    X(KV, Put, put)                                     \
-    X(KV, DeleteRange, delete)                          \
-    X(KV, Txn, txn)                                     \
-    X(KV, Compact, compact)                             \
-    X(Lease, LeaseGrant, lease_grant)                   \
-    X(Lease, LeaseRevoke, lease_revoke)                 \
-    X(Lease, LeaseTimeToLive, lease_ttl)                \
-    X(Lease, LeaseLeases, lease_list)                   \
-    X(Cluster, MemberList, member_list)                 \
-    X(Cluster, MemberAdd, member_add)                   \
-    X(Cluster, MemberRemove, member_remove)             \
-    X(Cluster, MemberUpdate, member_update)             \
-    X(Cluster, MemberPromote, member_promote)           \
-    X(Maintenance, Alarm, alarm)                        \
-    X(Maintenance, Status, status)                      \
-    X(Maintenance, Defragment, defragment)              \
-    X(Maintenance, Hash, hash)                          \
-    X(Maintenance, HashKV, hash_kv)                     \
-    X(Maintenance, MoveLeader, move_leader)             \
-    X(Maintenance, Downgrade, downgrade)                \
-    X(Auth, AuthStatus, auth_status)                    \
-    X(Auth, AuthEnable, auth_enable)                    \
-    X(Auth, AuthDisable, auth_disable)                  \
+#define UNARIES(X)                                                                                 \
+    X(KV, Range, range)                                                                            \
+    X(KV, Put, put)                                                                                \
+    X(KV, DeleteRange, delete)                                                                     \
+    X(KV, Txn, txn)                                                                                \
+    X(KV, Compact, compact)                                                                        \
+    X(Lease, LeaseGrant, lease_grant)                                                              \
+    X(Lease, LeaseRevoke, lease_revoke)                                                            \
+    X(Lease, LeaseTimeToLive, lease_ttl)                                                           \
+    X(Lease, LeaseLeases, lease_list)                                                              \
+    X(Cluster, MemberList, member_list)                                                            \
+    X(Cluster, MemberAdd, member_add)                                                              \
+    X(Cluster, MemberRemove, member_remove)                                                        \
+    X(Cluster, MemberUpdate, member_update)                                                        \
+    X(Cluster, MemberPromote, member_promote)                                                      \
+    X(Maintenance, Alarm, alarm)                                                                   \
+    X(Maintenance, Status, status)                                                                 \
+    X(Maintenance, Defragment, defragment)                                                         \
+    X(Maintenance, Hash, hash)                                                                     \
+    X(Maintenance, HashKV, hash_kv)                                                                \
+    X(Maintenance, MoveLeader, move_leader)                                                        \
+    X(Maintenance, Downgrade, downgrade)                                                           \
+    X(Auth, AuthStatus, auth_status)                                                               \
+    X(Auth, AuthEnable, auth_enable)                                                               \
+    X(Auth, AuthDisable, auth_disable)                                                             \
     X(Auth, Authenticate, authenticate)
 
-#define X(service, method, name)                                            \
-    static void name##_begin(void *e, struct grpc_server_call *gc)          \
-    {                                                                       \
-        call_begin(e, gc, &unary_##name);                                   \
+#define X(service, method, name)                                                                   \
+    static void name##_begin(void *e, struct grpc_server_call *gc)                                 \
+    {                                                                                              \
+        call_begin(e, gc, &unary_##name);                                                          \
     }
 UNARIES(X)
 #undef X
@@ -315,7 +314,7 @@ static const struct grpc_method methods[] = {
 #define X(service, method, name) {"/etcdserverpb." #service "/" #method, name##_begin},
     UNARIES(X)
 #undef X
-    {"/etcdserverpb.Watch/Watch", watch_start},
+        {"/etcdserverpb.Watch/Watch", watch_start},
     {"/etcdserverpb.Lease/LeaseKeepAlive", lease_keep_alive},
     {"/etcdserverpb.Maintenance/Snapshot", snapshot_start},
 };
@@ -415,8 +414,8 @@ static void start(struct etcd *e)
     struct random *random = loop_random(e->config.loop);
 
     *s = (struct start){.e = e, .fresh = {random_u64(random), random_u64(random), 1}};
-    s->txn = (struct raw_txn){
-        .run = start_run, .loop = e->config.loop, .on_done = start_done, .arg = s};
+    s->txn =
+        (struct raw_txn){.run = start_run, .loop = e->config.loop, .on_done = start_done, .arg = s};
     etcd_busy(e);
     raw_commit(e->config.store, &s->txn);
 }
@@ -478,8 +477,7 @@ static bool wants_stream(void *arg, const struct http_request *rq)
 
 struct http_handler etcd_handler(struct etcd *e)
 {
-    return (struct http_handler){
-        .on_request = on_request, .arg = e, .wants_stream = wants_stream};
+    return (struct http_handler){.on_request = on_request, .arg = e, .wants_stream = wants_stream};
 }
 
 /* ---- stop ---- */

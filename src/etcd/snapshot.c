@@ -108,7 +108,7 @@ static void send_some(void *arg)
         rs.header = etcd_header(s->e, &a, store_revision(s->e->config.store));
         rs.blob = pb_of(piece);
         rs.remaining_bytes = file.len - s->sent;
-        rs.version = (char *)(uintptr_t)"3.5";
+        rs.version = (char *)(uintptr_t) "3.5";
         etcd_send(s->gc, &rs.base);
     }
     if (s->sent < file.len)

@@ -195,8 +195,8 @@ static bool collect(request_op *const *ops, size_t n, struct arena *a, struct wr
 
     for (size_t i = 0; i < n; i++)
         if (ops[i]->request_case == ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_DELETE_RANGE &&
-            key_range_of(ops[i]->request_delete_range->key,
-                         ops[i]->request_delete_range->range_end, a, &range))
+            key_range_of(ops[i]->request_delete_range->key, ops[i]->request_delete_range->range_end,
+                         a, &range))
             vec_push(&w->dels, range);
     for (size_t i = 0; i < n && ok; i++)
         if (ops[i]->request_case == ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_TXN)
@@ -216,8 +216,8 @@ static bool collect(request_op *const *ops, size_t n, struct arena *a, struct wr
 static enum etcd_refusal check_distinct(const txn_request *rq, struct arena *a)
 {
     struct writes yes = {0}, no = {0};
-    bool ok = collect(rq->success, rq->n_success, a, &yes) &&
-              collect(rq->failure, rq->n_failure, a, &no);
+    bool ok =
+        collect(rq->success, rq->n_success, a, &yes) && collect(rq->failure, rq->n_failure, a, &no);
 
     writes_deinit(&yes);
     writes_deinit(&no);
@@ -262,10 +262,9 @@ static bool compare_kv(const Etcdserverpb__Compare *c, const struct raw_kv *kv)
                         : 0);
         break;
     case ETCDSERVERPB__COMPARE__COMPARE_TARGET__VERSION:
-        r = cmp_i64(kv->version,
-                    c->target_union_case == ETCDSERVERPB__COMPARE__TARGET_UNION_VERSION
-                        ? c->version
-                        : 0);
+        r = cmp_i64(kv->version, c->target_union_case == ETCDSERVERPB__COMPARE__TARGET_UNION_VERSION
+                                     ? c->version
+                                     : 0);
         break;
     case ETCDSERVERPB__COMPARE__COMPARE_TARGET__LEASE:
         r = cmp_i64(kv->lease, c->target_union_case == ETCDSERVERPB__COMPARE__TARGET_UNION_LEASE
@@ -364,8 +363,8 @@ static int range_prepare(struct raw *raw, struct call *c, const Etcdserverpb__Ra
 }
 
 /* As etcd: all puts are looked at before all ranges. */
-static int txn_prepare(struct raw *raw, struct call *c, const txn_request *rq,
-                       struct txn_path *p, bool puts, struct err *err)
+static int txn_prepare(struct raw *raw, struct call *c, const txn_request *rq, struct txn_path *p,
+                       bool puts, struct err *err)
 {
     bool yes = p->taken.v[p->at++];
     request_op *const *ops = yes ? rq->success : rq->failure;
@@ -439,8 +438,7 @@ static int txn_apply(struct doing *d, const txn_request *rq, Etcdserverpb__TxnRe
     rs->responses = arena_calloc(a, rs->n_responses + 1, sizeof(rs->responses[0]));
     rs->header = pb_new(a, Etcdserverpb__ResponseHeader, etcdserverpb__response_header__init);
     for (size_t i = 0; i < rs->n_responses && r == 0; i++) {
-        rs->responses[i] =
-            pb_new(a, Etcdserverpb__ResponseOp, etcdserverpb__response_op__init);
+        rs->responses[i] = pb_new(a, Etcdserverpb__ResponseOp, etcdserverpb__response_op__init);
         r = op_apply(d, ops[i], rs->responses[i], err);
     }
     *ret_rs = rs;

@@ -18,8 +18,7 @@ static int64_t revision_now(const struct watch_stream *s)
     return store_revision(s->e->config.store);
 }
 
-static void send_response(struct watch_stream *s, Etcdserverpb__WatchResponse *rs,
-                          int64_t revision)
+static void send_response(struct watch_stream *s, Etcdserverpb__WatchResponse *rs, int64_t revision)
 {
     auto_arena a = {0};
 
@@ -92,8 +91,8 @@ static void send_events(struct watch *w, Mvccpb__Event **events, size_t n, int64
 
         do
             bytes += mvccpb__event__get_packed_size(events[to++]);
-        while (to < n && (!w->fragment ||
-                          bytes + mvccpb__event__get_packed_size(events[to]) < max));
+        while (to < n &&
+               (!w->fragment || bytes + mvccpb__event__get_packed_size(events[to]) < max));
         rs.watch_id = w->id;
         rs.events = events + from;
         rs.n_events = to - from;
@@ -114,8 +113,7 @@ void watch_give(struct watch *w, const struct feed_event *events, size_t n, int6
             continue;
         if (!mine)
             mine = xcalloc(n - i, sizeof(*mine));
-        mine[n_mine++] =
-            w->prev_kv && events[i].with_prev ? events[i].with_prev : events[i].plain;
+        mine[n_mine++] = w->prev_kv && events[i].with_prev ? events[i].with_prev : events[i].plain;
     }
     if (n_mine) {
         send_events(w, mine, n_mine, upto);
@@ -187,8 +185,8 @@ static int64_t id_choose(struct watch_stream *s, int64_t wanted)
     return s->next_id++;
 }
 
-static struct watch *watch_new(struct watch_stream *s,
-                               const Etcdserverpb__WatchCreateRequest *rq, int64_t revision)
+static struct watch *watch_new(struct watch_stream *s, const Etcdserverpb__WatchCreateRequest *rq,
+                               int64_t revision)
 {
     struct watch *w = xnew(struct watch);
     struct str key = rq->key.len ? pb_str(rq->key) : (struct str){"", 1}; /* \0: the smallest */
@@ -266,8 +264,8 @@ static void cancel(struct watch_stream *s, int64_t id)
 static void on_message(void *arg, struct grpc_server_call *gc, struct str message)
 {
     struct watch_stream *s = arg;
-    Etcdserverpb__WatchRequest *rq = etcdserverpb__watch_request__unpack(
-        NULL, message.len, (const uint8_t *)message.p);
+    Etcdserverpb__WatchRequest *rq =
+        etcdserverpb__watch_request__unpack(NULL, message.len, (const uint8_t *)message.p);
 
     if (!rq) {
         grpc_server_call_end(gc, GRPC_INTERNAL, "grpc: failed to unmarshal the received message");
@@ -313,10 +311,8 @@ static void on_closed(void *arg, struct grpc_server_call *gc)
 void watch_start(void *service, struct grpc_server_call *gc)
 {
     struct watch_stream *s = xnew(struct watch_stream);
-    struct grpc_call_handlers h = {.on_message = on_message,
-                                   .on_half_close = on_half_close,
-                                   .on_closed = on_closed,
-                                   .arg = s};
+    struct grpc_call_handlers h = {
+        .on_message = on_message, .on_half_close = on_half_close, .on_closed = on_closed, .arg = s};
 
     s->e = service;
     s->gc = gc;

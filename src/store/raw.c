@@ -37,8 +37,7 @@ static void raw_done(struct store_txn *base)
 void raw_commit(struct store *st, struct raw_txn *txn)
 {
     txn->op = (struct store_op){.kind = STORE_RAW};
-    txn->base =
-        (struct store_txn){.ops = &txn->op, .n = 1, .loop = txn->loop, .on_done = raw_done};
+    txn->base = (struct store_txn){.ops = &txn->op, .n = 1, .loop = txn->loop, .on_done = raw_done};
     if (st->remote)
         txn_refuse(&txn->base, ERR_NOT_ALLOWED, "the store is an external etcd");
     else
@@ -134,8 +133,8 @@ static int compacted_away(const struct raw *raw, int64_t revision, struct err *e
 {
     if (revision >= raw_compacted(raw))
         return 0;
-    return err_new(err, ERR_EXPIRED, "revision %lld has been compacted (%lld)",
-                   (long long)revision, (long long)raw_compacted(raw));
+    return err_new(err, ERR_EXPIRED, "revision %lld has been compacted (%lld)", (long long)revision,
+                   (long long)raw_compacted(raw));
 }
 
 int raw_range(struct raw *raw, struct str from, struct str end, int64_t revision,
@@ -190,8 +189,7 @@ static int key_check(struct str key, struct err *err)
 {
     if (key.len > 0 && key.len <= ENGINE_KEY_MAX)
         return 0;
-    return err_new(err, ERR_TOO_LARGE, "a key has 1 to %d bytes, not %zu", ENGINE_KEY_MAX,
-                   key.len);
+    return err_new(err, ERR_TOO_LARGE, "a key has 1 to %d bytes, not %zu", ENGINE_KEY_MAX, key.len);
 }
 
 int raw_may_put(struct raw *raw, struct str key, struct str value, struct err *err)
@@ -282,8 +280,7 @@ int raw_note(struct raw *raw, struct str name, struct str value, struct err *err
 }
 
 int raw_notes(struct raw *raw, struct str prefix,
-              int (*each)(void *arg, struct str name, struct str value), void *arg,
-              struct err *err)
+              int (*each)(void *arg, struct str name, struct str value), void *arg, struct err *err)
 {
     struct engine *e = raw->store->engine;
 

@@ -1,10 +1,10 @@
 /* etcd_fixture.h - our etcd server in this process, on a free port, and calls to any etcd. */
 #pragma once
+#include "../store/engines.h"
 #include "etcd/etcd.h"
 #include "net/grpc.h"
 #include "store/etcd.pb-c.h"
 #include "test.h"
-#include "../store/engines.h"
 
 struct ours {
     struct loop *loop; /* borrowed */

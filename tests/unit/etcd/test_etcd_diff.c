@@ -77,7 +77,7 @@ static void dump(const ProtobufCMessage *m, struct buf *out)
 
         if (f->label == PROTOBUF_C_LABEL_REPEATED) {
             size_t n = *(const size_t *)(const void *)((const char *)m + f->quantifier_offset);
-            size_t size = f->type == PROTOBUF_C_TYPE_BYTES ? sizeof(ProtobufCBinaryData)
+            size_t size = f->type == PROTOBUF_C_TYPE_BYTES  ? sizeof(ProtobufCBinaryData)
                           : f->type == PROTOBUF_C_TYPE_ENUM ? sizeof(int)
                                                             : sizeof(void *);
             const char *list = *(char *const *)(const void *)at;
@@ -99,8 +99,8 @@ static void dump(const ProtobufCMessage *m, struct buf *out)
 
 static ProtobufCBinaryData some_key(struct run *r)
 {
-    static const char *const keys[KEYS] = {"a",    "a/1",  "a/2",      "a\xff", "a\xff\xff",
-                                           "b",    "b/\x01", "c",      "\xff",  "zz"};
+    static const char *const keys[KEYS] = {"a", "a/1",    "a/2", "a\xff", "a\xff\xff",
+                                           "b", "b/\x01", "c",   "\xff",  "zz"};
     return bytes_of(keys[below(r, KEYS)]);
 }
 
@@ -108,7 +108,7 @@ static ProtobufCBinaryData some_end(struct run *r, ProtobufCBinaryData key)
 {
     switch (below(r, 8)) {
     case 0:
-        return (ProtobufCBinaryData){1, (uint8_t *)(uintptr_t)""}; /* \0: to the last */
+        return (ProtobufCBinaryData){1, (uint8_t *)(uintptr_t) ""}; /* \0: to the last */
     case 1:
         return some_key(r); /* may be before the key */
     case 2:
@@ -116,7 +116,7 @@ static ProtobufCBinaryData some_end(struct run *r, ProtobufCBinaryData key)
         struct str end = str_prefix_end(&r->arena, (struct str){(char *)key.data, key.len});
 
         if (!end.p)
-            return (ProtobufCBinaryData){1, (uint8_t *)(uintptr_t)""};
+            return (ProtobufCBinaryData){1, (uint8_t *)(uintptr_t) ""};
         return (ProtobufCBinaryData){end.len, (uint8_t *)(uintptr_t)end.p};
     }
     default:
@@ -405,8 +405,8 @@ static bool both(struct run *r, const char *method, const void *request,
 static void watch_message(void *arg, struct str message)
 {
     struct watching *w = arg;
-    Etcdserverpb__WatchResponse *rs = etcdserverpb__watch_response__unpack(
-        NULL, message.len, (const uint8_t *)message.p);
+    Etcdserverpb__WatchResponse *rs =
+        etcdserverpb__watch_response__unpack(NULL, message.len, (const uint8_t *)message.p);
 
     assert_non_null(rs);
     w->created |= rs->created;
@@ -604,8 +604,7 @@ static void do_compact(struct run *r)
     watches_settle(r); /* what was before is not told of any more */
     rq.revision = some_revision(r);
     rq.physical = true;
-    if (both(r, "/etcdserverpb.KV/Compact", &rq,
-             &etcdserverpb__compaction_response__descriptor))
+    if (both(r, "/etcdserverpb.KV/Compact", &rq, &etcdserverpb__compaction_response__descriptor))
         r->compacted = rq.revision;
 }
 
@@ -628,8 +627,7 @@ static void step(struct run *r)
         (void)both(r, "/etcdserverpb.KV/Range", some_range(r),
                    &etcdserverpb__range_response__descriptor);
     else if (what < 560)
-        (void)both(r, "/etcdserverpb.KV/Put", some_put(r),
-                   &etcdserverpb__put_response__descriptor);
+        (void)both(r, "/etcdserverpb.KV/Put", some_put(r), &etcdserverpb__put_response__descriptor);
     else if (what < 660)
         (void)both(r, "/etcdserverpb.KV/DeleteRange", some_delete(r),
                    &etcdserverpb__delete_range_response__descriptor);

@@ -231,8 +231,7 @@ static void test_deep_transactions_are_refused_before_they_are_decoded(void **st
         nest(&b, depths[i]);
         rpc_start(&rpc, f.loop, f.ours.client, "/etcdserverpb.KV/Txn", buf_view(&b));
         wait_for(f.loop, &rpc.done);
-        assert_string_equal(rpc.text,
-                            ok ? "" : "etcdserver: too many operations in txn request");
+        assert_string_equal(rpc.text, ok ? "" : "etcdserver: too many operations in txn request");
         assert_int_equal(rpc.status, ok ? GRPC_OK : GRPC_INVALID_ARGUMENT);
         buf_deinit(&rpc.answer);
     }
@@ -246,8 +245,7 @@ static uint64_t alarm_of(struct fixture *f, Etcdserverpb__AlarmRequest__AlarmAct
     uint64_t n;
 
     rq.action = action;
-    rs = call(f, "/etcdserverpb.Maintenance/Alarm", &rq,
-              &etcdserverpb__alarm_response__descriptor);
+    rs = call(f, "/etcdserverpb.Maintenance/Alarm", &rq, &etcdserverpb__alarm_response__descriptor);
     n = rs->n_alarms;
     drop(rs);
     return n;
@@ -313,13 +311,12 @@ struct watching {
 static void watch_message(void *arg, struct str message)
 {
     struct watching *w = arg;
-    Etcdserverpb__WatchResponse *rs = etcdserverpb__watch_response__unpack(
-        NULL, message.len, (const uint8_t *)message.p);
+    Etcdserverpb__WatchResponse *rs =
+        etcdserverpb__watch_response__unpack(NULL, message.len, (const uint8_t *)message.p);
 
     assert_non_null(rs);
     buf_printf(&w->seen, "%lld%s%s%s@%lld", (long long)rs->watch_id, rs->created ? "+" : "",
-               rs->canceled ? "-" : "", rs->fragment ? "/" : "",
-               (long long)rs->header->revision);
+               rs->canceled ? "-" : "", rs->fragment ? "/" : "", (long long)rs->header->revision);
     for (size_t i = 0; i < rs->n_events; i++)
         buf_printf(&w->seen, ",%.*s", (int)rs->events[i]->kv->key.len,
                    (char *)rs->events[i]->kv->key.data);
@@ -367,7 +364,7 @@ static void watch_create(struct watching *w, const char *key, int64_t from, bool
     Etcdserverpb__WatchCreateRequest c = ETCDSERVERPB__WATCH_CREATE_REQUEST__INIT;
 
     c.key = bytes_of(key);
-    c.range_end = (ProtobufCBinaryData){1, (uint8_t *)(uintptr_t)""};
+    c.range_end = (ProtobufCBinaryData){1, (uint8_t *)(uintptr_t) ""};
     c.start_revision = from;
     c.progress_notify = progress;
     c.fragment = fragment;
