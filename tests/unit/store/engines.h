@@ -67,6 +67,13 @@ static inline void must_remove(struct engine *e, int64_t revision, const char *k
     assert_ok(e->ops->remove(e, revision, str_from(key), &err), &err);
 }
 
+static inline void must_note(struct engine *e, const char *name, const char *value)
+{
+    struct err err = {0};
+
+    assert_ok(e->ops->note(e, str_from(name), str_from(value), &err), &err);
+}
+
 static inline void must_commit(struct engine *e)
 {
     struct err err = {0};

@@ -323,13 +323,6 @@ static void check_notes(struct engine *e, const char *prefix, const char *want)
     assert_string_equal(buf_cstr(&b), want);
 }
 
-static void must_note(struct engine *e, const char *name, const char *value)
-{
-    struct err err = {0};
-
-    assert_ok(e->ops->note(e, str_from(name), str_from(value), &err), &err);
-}
-
 static void notes(struct place *p)
 {
     struct engine *e = p->e;

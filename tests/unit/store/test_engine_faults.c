@@ -86,9 +86,44 @@ static void check_range(struct engine *e, int64_t revision, const char *want)
     assert_string_equal(buf_cstr(&b), want);
 }
 
-static int try_batch(struct engine *e, struct err *err)
+static int note_to_buf(void *arg, struct str name, struct str value)
+{
+    buf_printf(arg, "%.*s=%.*s ", STR_ARG(name), STR_ARG(value));
+    return 0;
+}
+
+static void check_notes(struct engine *e, const char *want)
+{
+    auto_buf b = {0};
+    struct err err = {0};
+    int r = e->ops->notes(e, STR("n/"), note_to_buf, &b, &err);
+
+    if (r == ERR_IO && fault.hits)
+        return;
+    assert_ok(r, &err);
+    assert_string_equal(buf_cstr(&b), want);
+}
+
+static const char *const notes_before = "n/gone=1 n/kept=1 ", *const notes_after = "n/kept=3 n/new= ";
+
+/* Notes are part of a batch that may fail, and of none that follows it. */
+static int try_notes(struct engine *e, struct err *err)
+{
+    int r = e->ops->note(e, STR("n/kept"), STR("2"), err);
+
+    if (r == 0)
+        r = e->ops->note(e, STR("n/new"), STR(""), err);
+    if (r == 0)
+        r = e->ops->note(e, STR("n/kept"), STR("3"), err);
+    return r < 0 ? r : e->ops->note(e, STR("n/gone"), STR_NULL, err);
+}
+
+static int try_batch(struct engine *e, bool notes, struct err *err)
 {
     int r = e->ops->put(e, 4, STR("/a"), STR("new"), 0, err);
+
+    if (r == 0 && notes)
+        r = try_notes(e, err);
 
     if (r == 0)
         r = e->ops->put(e, 5, STR("/c"), STR("new"), 0, err);
@@ -102,21 +137,24 @@ static int try_batch(struct engine *e, struct err *err)
     return r;
 }
 
-static void write_through(struct place *p)
+/* What the notes are afterwards. */
+static const char *write_through(struct place *p)
 {
     for (int tries = 0;; tries++) {
         struct err err = {0};
-        int r = try_batch(p->e, &err);
+        int r = try_batch(p->e, tries == 0, &err);
 
-        if (r == 0)
-            break;
+        if (r == 0) {
+            assert_int_equal(current_of(p->e), 7);
+            return tries == 0 ? notes_after : notes_before;
+        }
         assert_int_equal(r, ERR_IO);
         assert_true(err.msg[0] != '\0');
         assert_true(tries < 20);
         assert_int_equal(current_of(p->e), 3);
         check_range(p->e, 0, "/a=1@2/2/1 /b=1@3/3/1 ");
+        check_notes(p->e, notes_before);
     }
-    assert_int_equal(current_of(p->e), 7);
 }
 
 static void compact_through(struct place *p)
@@ -136,6 +174,7 @@ static const char *const after = "/a=newer@7/2/3 /c=new@5/5/1 ";
 /* True if the fault was reached. */
 static bool one_case(struct fault f, size_t checkpoint_bytes)
 {
+    const char *notes;
     struct place p;
     bool hit;
 
@@ -145,9 +184,11 @@ static bool one_case(struct fault f, size_t checkpoint_bytes)
     lmdb_of(p.e)->checkpoint_bytes = checkpoint_bytes;
     must_put(p.e, 2, "/a", "1");
     must_put(p.e, 3, "/b", "1");
+    must_note(p.e, "n/kept", "1");
+    must_note(p.e, "n/gone", "1");
     must_commit(p.e);
     fault = f;
-    write_through(&p);
+    notes = write_through(&p);
     hit = fault.hits > 0;
     check_range(p.e, 0, after);
     check_range(p.e, 3, "/a=1@2/2/1 /b=1@3/3/1 ");
@@ -157,6 +198,7 @@ static bool one_case(struct fault f, size_t checkpoint_bytes)
     place_open(&p);
     assert_int_equal(current_of(p.e), 7);
     check_range(p.e, 0, after);
+    check_notes(p.e, notes);
     fault = f;
     compact_through(&p);
     fault = (struct fault){0};
@@ -216,7 +258,7 @@ static void test_close_after_a_failed_commit_skips_revisions(void **state)
         must_put(p.e, 3, "/b", "1");
         must_commit(p.e);
         fault = (struct fault){.after = n, .times = 1000, .error = EIO};
-        if (try_batch(p.e, &err) == 0) { /* n is behind the last call */
+        if (try_batch(p.e, false, &err) == 0) { /* n is behind the last call */
             fault = (struct fault){0};
             place_deinit(&p);
             assert_true(n >= 2);
