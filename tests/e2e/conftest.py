@@ -3,8 +3,10 @@
 Skipped, and counted so, where this machine cannot run a node."""
 import base64
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -14,6 +16,7 @@ import yaml
 from kubernetes import client as k8s
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, ROOT + "/tests")  # for what the folders of tests share
 IMAGE = "skiff.local/hello:1"
 
 
@@ -99,7 +102,7 @@ class Cluster:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self):
+    def stop(self, keep_log=False):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -108,6 +111,14 @@ class Cluster:
                 self.kill()
         env = dict(os.environ, SKIFF_DATA=self.data, SKIFF_RUN=self.run)
         subprocess.call([ROOT + "/tools/down.sh"], env=env, stdout=subprocess.DEVNULL)
+        self.log.close()
+        for name in os.listdir(self.dir):
+            if name == "log" and keep_log:
+                continue
+            path = os.path.join(self.dir, name)
+            (shutil.rmtree if os.path.isdir(path) else os.remove)(path)
+        if not keep_log:
+            os.rmdir(self.dir)
 
 
 def why_not():
@@ -120,12 +131,12 @@ def why_not():
 
 
 @pytest.fixture(scope="session")
-def cluster():
+def cluster(request):
     if why_not():
         pytest.skip(why_not())
     c = Cluster(os.path.join(os.environ.get("SKIFF_RELEASE", ROOT + "/build"), "src/cmd/skiff"))
     yield c
-    c.stop()
+    c.stop(keep_log=request.session.testsfailed > 0)
 
 
 @pytest.fixture
