@@ -131,6 +131,25 @@ def test_exec_passes_much_both_ways(cluster, kubectl):
     assert kubectl("exec", "-i", "p", "--", "cat", input=text) == text
 
 
+def test_streams_leave_no_descriptors(cluster, kubectl):
+    def descriptors():
+        return len(os.listdir("/proc/%d/fd" % cluster.process.pid))
+
+    cluster.core.create_namespaced_pod(kubectl.ns, pod("p", "sleep 1000"))
+    kubectl("wait", "pod/p", "--for=condition=Ready", "--timeout=30s")
+    kubectl("exec", "p", "--", "true")
+    before = descriptors()
+    for _ in range(10):
+        kubectl("exec", "p", "--", "true")
+        with kubectl.start("exec", "-i", "p", "--", "cat", stdin=subprocess.PIPE,
+                           stdout=subprocess.PIPE) as p:
+            p.stdin.write(b"x\n")
+            p.stdin.flush()
+            assert p.stdout.readline() == b"x\n"
+            p.kill()
+    eventually(lambda: descriptors() <= before + 5, what="%d before" % before)
+
+
 def test_attach_on_a_terminal(cluster, kubectl):
     cluster.core.create_namespaced_pod(
         kubectl.ns, pod("p", "", {"command": ["/bin/sh"], "stdin": True, "tty": True}))
