@@ -7,8 +7,6 @@
 #include "codec/base64.h"
 #include "net/websocket.h"
 
-#define WS_TOKEN "base64url.bearer.authorization.k8s.io."
-
 struct authn {
     struct arena arena;
     struct map tokens; /* token -> struct user_info */
@@ -151,9 +149,10 @@ static struct str bearer(struct request *rq)
         return STR_NULL;
     n = websocket_protocols(rq->head, rq->arena, &protocols);
     for (size_t i = 0; i < n; i++)
-        if (str_has_prefix(protocols[i], STR(WS_TOKEN)) &&
-            base64url_decode(str_sub(protocols[i], sizeof(WS_TOKEN) - 1, protocols[i].len),
-                             rq->arena, &token, NULL) == 0)
+        if (str_has_prefix(protocols[i], STR(WEBSOCKET_TOKEN_PREFIX)) &&
+            base64url_decode(
+                str_sub(protocols[i], sizeof(WEBSOCKET_TOKEN_PREFIX) - 1, protocols[i].len),
+                rq->arena, &token, NULL) == 0)
             return token;
     return STR_NULL;
 }

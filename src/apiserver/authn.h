@@ -2,6 +2,9 @@
 #pragma once
 #include "apiserver/stages.h"
 
+/* A sub-protocol that a WebSocket offers in place of an Authorization header; base64url follows. */
+#define WEBSOCKET_TOKEN_PREFIX "base64url.bearer.authorization.k8s.io."
+
 /**
  * Whose @token is: of the static file, or of a ServiceAccount. @audiences: who must be meant by it
  * (one of them); NULL or empty: the API server. *@ret_user and *@ret_audiences (may be NULL: those

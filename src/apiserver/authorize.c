@@ -4,6 +4,7 @@
 #include "apiserver/inproc.h"
 #include "apiserver/node_authz.h"
 #include "apiserver/rbac.h"
+#include "net/tunnel.h"
 #include "net/websocket.h"
 
 int rbac_start(struct apiserver *as, struct err *err)
@@ -155,7 +156,7 @@ enum stage_result stage_authorize(struct request *rq)
     if (!authorize(rq->as, rq->arena, &at, &reason))
         return authorize_forbid(rq, &at, reason);
     if (rq->head && rq->is_resource && is_stream(rq->sub) && str_eqz(at.verb, "get") &&
-        websocket_requested(rq->head)) {
+        (websocket_requested(rq->head) || tunnel_requested(rq->head, STR("SPDY/3.1")))) {
         at.verb = STR("create");
         if (!authorize(rq->as, rq->arena, &at, &reason))
             return authorize_forbid(rq, &at, reason);

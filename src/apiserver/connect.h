@@ -21,6 +21,14 @@ struct http_client *connect_client(struct request *rq, const struct connect_targ
 /** Answers with the kubelet's answer to a plain GET of @target: why it opens no such stream. */
 enum stage_result connect_explain(struct request *rq, const struct connect_target *t,
                                   struct str target);
+/**
+ * Passes the upgrade of @rq to @protocol on to the server of @client with method, target and
+ * headers of @call, and joins the two connections. A refusal is the answer as it comes. @client
+ * and @own_tls (NULL: none) are taken over.
+ */
+enum stage_result connect_tunnel(struct request *rq, struct http_client *client,
+                                 struct tls_context *own_tls,
+                                 const struct http_client_request *call, struct str protocol);
 /** Appends "<sep><name>=<value>" for the parameters of @rq called @from, under the name @to. */
 void connect_copy_param(const struct request *rq, struct buf *out, char *sep, const char *from,
                         const char *to);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* connect_proxy.c - pods/proxy, services/proxy and nodes/proxy: a request passed on to a pod or a
- * kubelet, and its answer as it comes. Redirects go to the client, never after them. */
+ * kubelet, and its answer as it comes. Redirects go to the client, never after them. WebSockets
+ * go through, too. */
 #include "apiserver/address.h"
+#include "apiserver/authn.h"
 #include "apiserver/connect.h"
 #include "base/random.h"
 #include "net/tls.h"
+#include "net/tunnel.h"
 
 enum { PROXY_BUFFERED_MAX = 256 * 1024, CONNECT_TIMEOUT_MS = 10000 };
 
@@ -227,9 +230,26 @@ static struct str backend_path(const struct request *rq, struct str *ret_prefix)
     return STR("");
 }
 
+/* The protocols of a WebSocket, but for the one that is the caller's token. */
+static struct str without_token(struct request *rq, struct str value)
+{
+    auto_buf out = {0};
+
+    while (value.len > 0) {
+        struct str one = str_trim(str_cut(value, ',', &value));
+
+        if (str_empty(one) || str_has_prefix(one, STR(WEBSOCKET_TOKEN_PREFIX)))
+            continue;
+        if (out.len > 0)
+            buf_puts(&out, ", ");
+        buf_str(&out, one);
+    }
+    return str_dup(rq->arena, buf_view(&out));
+}
+
 static struct http_header *backend_headers(struct request *rq, size_t *ret_n)
 {
-    static const char *const dropped[] = {"authorization", "host", "expect", "sec-websocket-key"};
+    static const char *const dropped[] = {"authorization", "host", "expect"};
     struct http_header *h = arena_calloc(rq->arena, rq->head->n_headers + 4, sizeof(*h));
     size_t n = 0;
 
@@ -240,6 +260,10 @@ static struct http_header *backend_headers(struct request *rq, size_t *ret_n)
 
         for (size_t j = 0; j < ARRAY_LEN(dropped) && !drop; j++)
             drop = str_eqz(in.name, dropped[j]);
+        if (str_eqz(in.name, "sec-websocket-protocol")) {
+            in.value = without_token(rq, in.value);
+            drop = str_empty(in.value);
+        }
         if (!drop && !str_has_prefix(in.name, STR("impersonate-")) &&
             !str_has_prefix(in.name, STR("x-forwarded-")))
             h[n++] = in;
@@ -265,23 +289,28 @@ static enum stage_result redirect(struct request *rq)
 static enum stage_result pass_on(struct request *rq, const char *host, uint16_t port,
                                  struct tls_context *tls, struct tls_context *own_tls)
 {
-    struct proxy *p = xnew(struct proxy);
+    struct proxy *p;
     struct http_client_opts opts = {
         .host = host, .port = port, .tls = tls, .connect_timeout_ms = CONNECT_TIMEOUT_MS};
     struct http_client_request call = {.method = str_dupz(rq->arena, rq->method),
                                        .body = rq->body,
                                        .on_head = on_head,
                                        .on_data = on_data,
-                                       .on_done = on_done,
-                                       .arg = p};
-    struct str path = backend_path(rq, &p->prefix);
+                                       .on_done = on_done};
+    struct str prefix, path = backend_path(rq, &prefix);
     bool query = !str_empty(rq->head->query);
 
     call.target = str_printf(rq->arena, "%.*s%s%.*s", STR_ARG(path), query ? "?" : "",
                              STR_ARG(rq->head->query));
     call.headers = backend_headers(rq, &call.n_headers);
+    if (tunnel_requested(rq->head, STR("websocket")))
+        return connect_tunnel(rq, http_client_new(rq->loop, &opts), own_tls, &call,
+                              STR("websocket"));
+    p = xnew(struct proxy);
+    call.arg = p;
     p->rq = rq;
     p->loop = rq->loop;
+    p->prefix = prefix;
     p->tls = own_tls;
     p->client = http_client_new(rq->loop, &opts);
     rq->state = p;

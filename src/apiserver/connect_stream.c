@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* connect_stream.c - exec, attach and port-forward: a WebSocket of the client and one to the
- * kubelet, joined message by message. Whoever cannot take more makes the other side wait. */
+ * kubelet, joined message by message. Whoever cannot take more makes the other side wait. Clients
+ * before WebSockets speak SPDY, which goes through as it is. */
 #include "apiserver/connect.h"
+#include "net/tunnel.h"
 #include "net/websocket.h"
 
 enum { PROTOCOLS_MAX = 16, CLOSE_NORMAL = 1000, CLOSE_BAD_GATEWAY = 1011 };
@@ -214,6 +216,20 @@ static enum stage_result check_streams(struct request *rq)
     return STAGE_NEXT;
 }
 
+/* The versions that the client offers go along: the runtime chooses. */
+static enum stage_result open_spdy(struct request *rq, const struct connect_target *t)
+{
+    struct http_header versions[PROTOCOLS_MAX];
+    struct http_client_request call = {.method = str_dupz(rq->arena, rq->method),
+                                       .target = stream_target(rq, t),
+                                       .headers = versions};
+
+    for (size_t i = 0; i < rq->head->n_headers && call.n_headers < PROTOCOLS_MAX; i++)
+        if (str_eqz(rq->head->headers[i].name, "x-stream-protocol-version"))
+            versions[call.n_headers++] = rq->head->headers[i];
+    return connect_tunnel(rq, connect_client(rq, t), NULL, &call, STR("SPDY/3.1"));
+}
+
 static enum stage_result open_stream(struct request *rq)
 {
     const char *protocols[PROTOCOLS_MAX + 1];
@@ -234,6 +250,8 @@ static enum stage_result open_stream(struct request *rq)
                              STR_ARG(rq->name));
     if (!rq->http)
         return request_failf(rq, ERR_BAD_REQUEST, "Upgrade request required");
+    if (tunnel_requested(rq->head, STR("SPDY/3.1")))
+        return open_spdy(rq, &t);
     if (!websocket_requested(rq->head))
         return connect_explain(rq, &t, stream_target(rq, &t));
     if (offered(rq, protocols, &any) == 0 && any)

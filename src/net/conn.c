@@ -277,6 +277,13 @@ void conn_deadline(struct conn *c, uint32_t after_ms)
         conn_set_deadline(c, after_ms);
 }
 
+void conn_patience(struct conn *c, uint32_t ms)
+{
+    c->write_timeout_ms = c->flush_timeout_ms = ms;
+    if (c->write_deadline_ms)
+        c->write_deadline_ms = loop_now_ms(c->env->loop) + ms;
+}
+
 /* ---- life ---- */
 
 struct conn *conn_new(struct conn_env *env, enum conn_state state, const struct conn_handler *h)
@@ -379,7 +386,7 @@ void conn_close(struct conn *c)
     c->paused = false;
     c->wake = c->announce = false;
     buf_deinit(&c->held);
-    conn_set_deadline(c, CONN_FLUSH_MS);
+    conn_set_deadline(c, c->flush_timeout_ms ? c->flush_timeout_ms : CONN_FLUSH_MS);
     conn_read_start(c);
     shut_down(c);
 }

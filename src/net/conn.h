@@ -114,6 +114,9 @@ void conn_pause(struct conn *c, bool pause);
 /** Calls on_timeout @after_ms from now; replaces the former deadline; 0: none. Cheap: it may be
  *  moved with every request. Not during opening. */
 void conn_deadline(struct conn *c, uint32_t after_ms);
+/** From now on a peer may take nothing for @ms before it is cut, also while conn_close() still
+ *  sends: for streams whose reader may be a person. */
+void conn_patience(struct conn *c, uint32_t ms);
 
 /** Sends what is queued, says goodbye, waits shortly for the peer's, then closes; on_closed
  *  follows, and nothing else before it. Idempotent. */

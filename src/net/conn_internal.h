@@ -83,6 +83,7 @@ struct conn {
     struct timer timer;
     uint64_t deadline_ms, write_deadline_ms; /* loop time; 0: none */
     uint32_t write_timeout_ms;
+    uint32_t flush_timeout_ms; /* for what is queued at conn_close(); 0: CONN_FLUSH_MS */
     struct conn_dial *dial;
     struct arena arena; /* of the peer */
     struct http_peer peer;

@@ -45,6 +45,8 @@ struct http_request { /* borrowed, valid until the exchange ends */
 };
 /** The first header @name (lower case), or STR_NULL. */
 struct str http_header_find(const struct http_request *rq, const char *name);
+/** True if a header @name (lower case) lists @token, in any case of letters, between its commas. */
+bool http_header_has(const struct http_request *rq, const char *name, struct str token);
 
 enum { HTTP_READ_WAIT = -1, HTTP_READ_END = 0, HTTP_READ_ERROR = -2 };
 struct http_source { /* where a response body comes from */

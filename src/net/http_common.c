@@ -14,6 +14,18 @@ struct str http_header_find(const struct http_request *rq, const char *name)
     return STR_NULL;
 }
 
+bool http_header_has(const struct http_request *rq, const char *name, struct str token)
+{
+    for (size_t i = 0; i < rq->n_headers; i++) {
+        struct str rest = rq->headers[i].value;
+
+        while (str_eqz(rq->headers[i].name, name) && rest.len > 0)
+            if (str_ieq(str_trim(str_cut(rest, ',', &rest)), token))
+                return true;
+    }
+    return false;
+}
+
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')

@@ -301,19 +301,11 @@ size_t websocket_tokens(struct str value, struct arena *a, struct str **ret_p)
     return n;
 }
 
-static bool has_token(struct str value, struct str token)
-{
-    while (value.len > 0)
-        if (str_ieq(str_trim(str_cut(value, ',', &value)), token))
-            return true;
-    return false;
-}
-
 bool websocket_requested(const struct http_request *rq)
 {
     return rq->version == 11 && str_eq(rq->method, STR("GET")) &&
-           has_token(http_header_find(rq, "connection"), STR("upgrade")) &&
-           has_token(http_header_find(rq, "upgrade"), STR("websocket")) &&
+           http_header_has(rq, "connection", STR("upgrade")) &&
+           http_header_has(rq, "upgrade", STR("websocket")) &&
            http_header_find(rq, "sec-websocket-key").len > 0 &&
            str_eq(http_header_find(rq, "sec-websocket-version"), STR("13"));
 }

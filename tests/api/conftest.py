@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -17,6 +18,7 @@ from kubernetes import client as k8s
 
 urllib3.disable_warnings()
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, ROOT + "/tests")  # for what the folders of tests share
 
 
 def eventually(check, seconds=10, every=0.02):

@@ -3,19 +3,12 @@
 import base64
 import json
 import os
-import shutil
 import subprocess
 
 import pytest
 import requests
 from conftest import eventually
-
-
-def find_kubectl(version):
-    name = "kubectl." + version
-    plain = shutil.which("kubectl")
-    beside = plain and os.path.join(os.path.dirname(os.path.realpath(plain)), name)
-    return beside if beside and os.path.exists(beside) else shutil.which(name)
+from kubectl_versions import VERSIONS, find_kubectl
 
 
 class Kubectl:
@@ -49,7 +42,7 @@ class Kubectl:
         return str(path)
 
 
-@pytest.fixture(params=["1.27", "1.33"])
+@pytest.fixture(params=VERSIONS)
 def kubectl(request, server, namespace, tmp_path):
     binary = find_kubectl(request.param)
     if not binary:

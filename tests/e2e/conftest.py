@@ -3,8 +3,10 @@
 Skipped, and counted so, where this machine cannot run a node."""
 import base64
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -14,6 +16,7 @@ import yaml
 from kubernetes import client as k8s
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, ROOT + "/tests")  # for what the folders of tests share
 IMAGE = "skiff.local/hello:1"
 
 
@@ -99,7 +102,7 @@ class Cluster:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self):
+    def stop(self, keep_log=False):
         """Takes everything back; a leak or a memory error of the server fails the run."""
         ran = self.process.poll() is None
         if ran:
@@ -110,7 +113,17 @@ class Cluster:
                 self.kill()
         env = dict(os.environ, SKIFF_DATA=self.data, SKIFF_RUN=self.run)
         subprocess.call([ROOT + "/tools/down.sh"], env=env, stdout=subprocess.DEVNULL)
-        assert not ran or self.process.returncode == 0, self.read_log()
+        self.log.close()
+        failed = ran and self.process.returncode != 0
+        log = self.read_log() if failed else ""
+        for name in os.listdir(self.dir):
+            if name == "log" and keep_log:
+                continue
+            path = os.path.join(self.dir, name)
+            (shutil.rmtree if os.path.isdir(path) else os.remove)(path)
+        if not keep_log:
+            os.rmdir(self.dir)
+        assert not failed, log
 
 
 def why_not():
@@ -128,12 +141,12 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def cluster():
+def cluster(request):
     if why_not():
         pytest.skip(why_not())
     c = Cluster(os.path.join(os.environ.get("SKIFF_RELEASE", ROOT + "/build"), "src/cmd/skiff"))
     yield c
-    c.stop()
+    c.stop(keep_log=request.session.testsfailed > 0)
 
 
 @pytest.fixture

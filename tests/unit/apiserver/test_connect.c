@@ -6,7 +6,10 @@
 #include "api/api.h"
 #include "apiserver/apiserver.h"
 #include "base/buf.h"
-#include "net/http_client.h"
+#include "net/conn.h"
+#include "net/http_client_internal.h"
+#include "net/http_server_internal.h"
+#include "net/tunnel.h"
 #include "net/websocket.h"
 #include "store/engine.h"
 
@@ -27,6 +30,8 @@ struct rig {
     size_t log_sent;
     bool refuse;
     struct websocket *kubelet_ws;
+    struct conn *kubelet_conn; /* switched to SPDY */
+    struct http_conn *kubelet_hc;
     bool kubelet_closed;
     /* the last answer */
     int status;
@@ -34,7 +39,7 @@ struct rig {
     bool done;
     /* the client's WebSocket */
     struct websocket *ws;
-    struct str protocol;
+    struct conn *conn; /* switched to SPDY */
     size_t n_received, n_sent;
     bool ws_done, ws_closed, stopped;
     unsigned n_closed;
@@ -85,6 +90,42 @@ static void kubelet_closed(void *arg)
     r->kubelet_closed = true;
 }
 
+static void spdy_echo(void *arg, const char *p, size_t n)
+{
+    conn_write(((struct rig *)arg)->kubelet_conn, p, n);
+}
+
+static void spdy_closed(void *arg, const struct err *err)
+{
+    struct rig *r = arg;
+
+    r->kubelet_conn = NULL;
+    r->kubelet_closed = true;
+    http_conn_gone(r->kubelet_hc);
+}
+
+/* Switches to the last version that is offered, and echoes bytes. */
+static void spdy_accept(struct rig *r, struct http_exchange *x, const struct http_request *rq)
+{
+    struct conn_handler h = {.on_data = spdy_echo, .on_closed = spdy_closed, .arg = r};
+    struct str version = STR("");
+    auto_buf head = {0}, early = {0};
+
+    for (size_t i = 0; i < rq->n_headers; i++)
+        if (str_eqz(rq->headers[i].name, "x-stream-protocol-version"))
+            version = rq->headers[i].value;
+    buf_printf(&head,
+               "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
+               "X-Stream-Protocol-Version: %.*s\r\n\r\n",
+               STR_ARG(version));
+    r->kubelet_hc = x->hc;
+    r->kubelet_conn = x->ops->upgrade(x, buf_view(&head), &early);
+    assert_non_null(r->kubelet_conn);
+    conn_set_handler(r->kubelet_conn, &h);
+    x->answered = true;
+    http_exchange_done(x);
+}
+
 static void on_kubelet_request(void *arg, struct http_exchange *x, const struct http_request *rq)
 {
     struct rig *r = arg;
@@ -93,6 +134,8 @@ static void on_kubelet_request(void *arg, struct http_exchange *x, const struct 
     buf_str(&r->asked, rq->target);
     if (r->refuse) {
         http_respond(x, 400, "text/plain", STR("container \"c\" is waiting to start\n"), NULL, 0);
+    } else if (tunnel_requested(rq, STR("SPDY/3.1"))) {
+        spdy_accept(r, x, rq);
     } else if (websocket_requested(rq)) {
         struct websocket_handler h = {.on_message = echo, .on_closed = kubelet_closed, .arg = r};
         struct str *protocols;
@@ -193,7 +236,7 @@ static void rig_start(struct rig *r)
                                   .secure_port = 6443,
                                   .service_cidr = "10.96.0.0/16",
                                   .token_issuer = "https://issuer",
-                                  .static_tokens = STR("t,admin,1,system:masters\n")};
+                                  .static_tokens = STR("t,admin,1,system:masters\nl,looker,2\n")};
     struct store_opts store = {.engine = engine_memory_new()};
     struct http_client_opts client = {.host = "127.0.0.1"};
     struct http_handler kubelet = {on_kubelet_request, r};
@@ -374,6 +417,166 @@ static void test_exec_ends_with_the_kubelet(void **state)
     rig_stop(&r);
 }
 
+static void conn_data(void *arg, const char *p, size_t n)
+{
+    ((struct rig *)arg)->n_received += n;
+}
+
+static void conn_pump(void *arg)
+{
+    static const char piece[PIECE];
+    struct rig *r = arg;
+
+    while (r->n_sent < (size_t)PIECES * PIECE && conn_pending(r->conn) < CONN_PENDING_HIGH) {
+        conn_write(r->conn, piece, PIECE);
+        r->n_sent += PIECE;
+    }
+}
+
+static void conn_closed(void *arg, const struct err *err)
+{
+    struct rig *r = arg;
+
+    r->conn = NULL;
+    r->ws_closed = true;
+}
+
+static void on_switched(void *arg, struct conn *conn, struct str early,
+                        const struct http_header *head, size_t n)
+{
+    struct rig *r = arg;
+    struct conn_handler h = {.on_data = conn_data,
+                             .on_writable = conn_pump,
+                             .on_closed = conn_closed,
+                             .arg = r};
+
+    r->conn = conn;
+    r->done = true;
+    r->status = 101;
+    conn_set_handler(conn, &h);
+    for (size_t i = 0; i < n; i++)
+        if (str_eqz(head[i].name, "x-stream-protocol-version"))
+            buf_str(&r->body, head[i].value);
+}
+
+static void open_spdy(struct rig *r, const char *method, const char *target, struct str token)
+{
+    const struct http_header asked[] = {
+        {STR("Authorization"), token},
+        {STR("Connection"), STR("Upgrade")},
+        {STR("Upgrade"), STR("SPDY/3.1")},
+        {STR("X-Stream-Protocol-Version"), STR("v4.channel.k8s.io")},
+        {STR("X-Stream-Protocol-Version"), STR("v3.channel.k8s.io")}};
+    struct http_client_request rq = {.method = method,
+                                     .target = str_from(target),
+                                     .headers = asked,
+                                     .n_headers = ARRAY_LEN(asked),
+                                     .on_head = on_head,
+                                     .on_data = on_data,
+                                     .on_done = on_done,
+                                     .arg = r};
+
+    r->done = r->ws_closed = r->kubelet_closed = false;
+    r->n_received = r->n_sent = 0;
+    buf_reset(&r->body);
+    http_client_upgrade(r->client, &rq, on_switched);
+    wait_until(r, is_done);
+}
+
+static void test_spdy_passes_through(void **state)
+{
+    static const struct {
+        const char *method, *target, *asked;
+    } cases[] = {
+        {"POST", PODS "/p/exec?command=ls&command=-l&stdin=true&tty=true",
+         "/exec/default/p/c?command=ls&command=-l&input=true&tty=true"},
+        {"GET", PODS "/p/attach?container=c&stdout=true", "/attach/default/p/c?output=true"},
+        {"POST", PODS "/p/portforward", "/portForward/default/p"},
+    };
+    struct rig r;
+
+    rig_start(&r);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        open_spdy(&r, cases[i].method, cases[i].target, STR("Bearer t"));
+        assert_non_null(r.conn);
+        assert_str_equal(buf_view(&r.body), "v3.channel.k8s.io"); /* as the kubelet chose */
+        assert_str_equal(buf_view(&r.asked), cases[i].asked);
+        conn_pump(&r);
+        wait_until(&r, all_came_back);
+        conn_close(i > 0 ? r.conn : r.kubelet_conn);
+        wait_until(&r, both_closed);
+    }
+    rig_stop(&r);
+}
+
+static void test_spdy_refused(void **state)
+{
+    struct rig r;
+
+    rig_start(&r);
+    r.refuse = true;
+    open_spdy(&r, "POST", PODS "/p/exec?command=ls&stdout=1", STR("Bearer t"));
+    assert_int_equal(r.status, 400);
+    assert_str_equal(buf_view(&r.body), "container \"c\" is waiting to start\n");
+    call(&r, "PUT", "/api/v1/nodes/n1/status",
+         "{\"metadata\":{\"name\":\"n1\"},\"status\":{\"addresses\":[{\"type\":\"InternalIP\","
+         "\"address\":\"127.0.0.1\"}],"
+         "\"daemonEndpoints\":{\"kubeletEndpoint\":{\"Port\":1}}}}");
+    open_spdy(&r, "POST", PODS "/p/exec?command=ls&stdout=1", STR("Bearer t"));
+    assert_int_equal(r.status, 500);
+    assert_true(str_find(buf_view(&r.body), STR("error dialing backend: ")) > 0);
+    rig_stop(&r);
+}
+
+/* To look at an exec is not to start one. */
+static void test_spdy_needs_the_right_to_create(void **state)
+{
+    struct rig r;
+
+    rig_start(&r);
+    call(&r, "POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+         "{\"metadata\":{\"name\":\"look\"},\"rules\":[{\"apiGroups\":[\"\"],\"resources\":["
+         "\"pods/exec\"],\"verbs\":[\"get\"]}]}");
+    assert_int_equal(r.status, 201);
+    call(&r, "POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+         "{\"metadata\":{\"name\":\"look\"},\"roleRef\":{\"apiGroup\":"
+         "\"rbac.authorization.k8s.io\",\"kind\":\"ClusterRole\",\"name\":\"look\"},"
+         "\"subjects\":[{\"apiGroup\":\"rbac.authorization.k8s.io\",\"kind\":\"User\","
+         "\"name\":\"looker\"}]}");
+    assert_int_equal(r.status, 201);
+    open_spdy(&r, "GET", PODS "/p/exec?command=ls&stdout=1", STR("Bearer l"));
+    assert_int_equal(r.status, 403);
+    assert_true(str_find(buf_view(&r.body), STR("cannot create resource \\\"pods/exec\\\"")) > 0);
+    open_spdy(&r, "POST", PODS "/p/exec?command=ls&stdout=1", STR("Bearer l"));
+    assert_int_equal(r.status, 403);
+    assert_int_equal(r.asked.len, 0); /* the kubelet */
+    rig_stop(&r);
+}
+
+static void test_proxied_websocket(void **state)
+{
+    /* The caller's token is not the backend's to see: the last that it is offered is "chat". */
+    static const char *const protocols[] = {"chat", "base64url.bearer.authorization.k8s.io.dA",
+                                            NULL};
+    struct rig r;
+    struct websocket_handler h = {ws_message, ws_pump, ws_closed, &r};
+    struct http_client_request rq = {.method = "GET",
+                                     .target = STR("/api/v1/nodes/n1/proxy/ws?a=b"),
+                                     .arg = &r};
+
+    rig_start(&r);
+    websocket_connect(r.client, &rq, protocols, &h, ws_open);
+    wait_until(&r, is_open);
+    assert_int_equal(r.status, 101);
+    assert_str_equal(buf_view(&r.body), "chat");
+    assert_str_equal(buf_view(&r.asked), "/ws?a=b");
+    ws_pump(&r);
+    wait_until(&r, all_came_back);
+    websocket_close(r.ws, 1000);
+    wait_until(&r, both_closed);
+    rig_stop(&r);
+}
+
 /* Clients that ask for another upgrade read the reason from the answer. */
 static void test_exec_refused_says_why(void **state)
 {
@@ -467,6 +670,10 @@ int main(void)
         cmocka_unit_test(test_exec_ends_with_the_kubelet),
         cmocka_unit_test(test_exec_to_nobody),
         cmocka_unit_test(test_exec_refused_says_why),
+        cmocka_unit_test(test_spdy_passes_through),
+        cmocka_unit_test(test_spdy_refused),
+        cmocka_unit_test(test_spdy_needs_the_right_to_create),
+        cmocka_unit_test(test_proxied_websocket),
         cmocka_unit_test(test_proxy_passes_requests_on),
         cmocka_unit_test(test_proxy_refuses_what_is_no_pod),
     };

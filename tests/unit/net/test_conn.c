@@ -526,6 +526,49 @@ static void test_peer_that_reads_nothing_is_cut(void **state)
     world_deinit(&w);
 }
 
+static void resume_server(struct timer *t)
+{
+    struct world *w = container_of(t, struct world, limit);
+
+    assert_int_equal(w->client.n_closed, 0);
+    conn_pause(w->server.c, false);
+    timer_init(&w->limit, w->loop, on_limit);
+    timer_start(&w->limit, 5000, 0);
+}
+
+static void on_open_patient(void *arg)
+{
+    struct side *s = arg;
+
+    on_open_flood(s);
+    conn_patience(s->c, 10000);
+    conn_close(s->c);
+}
+
+static void test_patience_outlasts_a_peer_that_pauses(void **state)
+{
+    struct conn_connect_opts opts;
+    struct conn_handler h;
+    struct world w;
+
+    (void)state;
+    world_init(&w, NULL);
+    w.tcp.connection_cb = on_connection_deaf;
+    w.stop_at = &w.server;
+    timer_stop(&w.limit);
+    timer_init(&w.limit, w.loop, resume_server);
+    timer_start(&w.limit, 200, 0);
+    opts = (struct conn_connect_opts){
+        .host = "127.0.0.1", .port = w.port, .write_timeout_ms = 50};
+    h = handler_of(&w.client);
+    h.on_open = on_open_patient;
+    w.client.c = conn_connect(w.env, &opts, &h);
+    world_run(&w);
+    assert_int_equal(w.client.err.code, 0);
+    assert_int_equal(w.server.got.len, 400 * 65536);
+    world_deinit(&w);
+}
+
 static void test_handler_taken_off_hears_nothing(void **state)
 {
     struct world w;
@@ -564,6 +607,7 @@ int main(void)
         cmocka_unit_test(test_silent_server_is_given_up),
         cmocka_unit_test(test_pause_holds_bytes_back_and_loses_none),
         cmocka_unit_test(test_peer_that_reads_nothing_is_cut),
+        cmocka_unit_test(test_patience_outlasts_a_peer_that_pauses),
         cmocka_unit_test(test_handler_taken_off_hears_nothing),
         cmocka_unit_test(test_no_sockets_in_a_simulation),
     };
