@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 enum { MAP_START_BYTES = 64 << 20, TABLES = 4, READERS = 8 };
+static const unsigned NEW_FLAGS = MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS;
 
 static int fail_errno(struct err *err, const char *what, const char *path)
 {
@@ -83,6 +84,73 @@ static int file_complete(struct engine_lmdb *e)
     return st.st_size < bytes && ftruncate(fd, bytes) ? errno : 0;
 }
 
+/* Opens the tables, or makes them. An LMDB code. */
+static int tables_open(struct engine_lmdb *e, MDB_txn *txn)
+{
+    int rc = mdb_dbi_open(txn, "rev", MDB_CREATE, &e->rev);
+
+    if (!rc)
+        rc = mdb_dbi_open(txn, "key", MDB_CREATE, &e->key);
+    if (!rc)
+        rc = mdb_dbi_open(txn, "note", MDB_CREATE, &e->note);
+    if (!rc)
+        rc = mdb_dbi_open(txn, "state", MDB_CREATE, &e->meta);
+    return rc;
+}
+
+/* Makes an empty environment in the file @path, durably. An LMDB code. */
+static int env_make(struct engine_lmdb *e, const char *path)
+{
+    MDB_txn *txn;
+    MDB_env *env;
+    int rc = mdb_env_create(&env);
+
+    if (rc)
+        return rc;
+    rc = mdb_env_set_mapsize(env, MAP_START_BYTES);
+    if (!rc)
+        rc = mdb_env_set_maxdbs(env, TABLES);
+    if (!rc)
+        rc = mdb_env_open(env, path, NEW_FLAGS, 0600);
+    if (!rc)
+        rc = mdb_txn_begin(env, NULL, 0, &txn);
+    if (!rc) {
+        rc = tables_open(e, txn);
+        if (rc)
+            mdb_txn_abort(txn);
+        else
+            rc = mdb_txn_commit(txn);
+    }
+    mdb_env_close(env);
+    return rc;
+}
+
+/* A store that is new: LMDB does not sync a file's first pages before it needs them, so it is made
+ * under another name, and has its own when it is complete. The log is made after it: a log without
+ * it is what is left of a store. */
+static int data_make(struct engine_lmdb *e, struct err *err)
+{
+    auto_arena a = {0};
+    const char *data = arena_printf(&a, "%s/data.mdb", e->dir);
+    const char *fresh = arena_printf(&a, "%s/new.mdb", e->dir);
+    struct stat st;
+    int rc;
+
+    if (stat(data, &st) == 0 && st.st_size)
+        return 0;
+    if (stat(arena_printf(&a, "%s/wal", e->dir), &st) == 0 && st.st_size)
+        return err_new(err, ERR_PARSE, "store in %s: there is a log, but data.mdb is %s", e->dir,
+                       access(data, F_OK) ? "missing" : "empty");
+    if (unlink(fresh) && errno != ENOENT)
+        return fail_errno(err, "remove", fresh);
+    rc = env_make(e, fresh);
+    if (rc)
+        return lmdb_fail(e, rc, "make", err);
+    if (rename(fresh, data))
+        return fail_errno(err, "make", data);
+    return dir_sync(e->dir, err);
+}
+
 static int env_open(struct engine_lmdb *e, struct err *err)
 {
     MDB_txn *txn;
@@ -105,13 +173,7 @@ static int env_open(struct engine_lmdb *e, struct err *err)
         rc = mdb_txn_begin(e->env, NULL, 0, &txn);
     if (rc)
         return lmdb_fail(e, rc, "open", err);
-    rc = mdb_dbi_open(txn, "rev", MDB_CREATE, &e->rev);
-    if (!rc)
-        rc = mdb_dbi_open(txn, "key", MDB_CREATE, &e->key);
-    if (!rc)
-        rc = mdb_dbi_open(txn, "note", MDB_CREATE, &e->note);
-    if (!rc)
-        rc = mdb_dbi_open(txn, "state", MDB_CREATE, &e->meta);
+    rc = tables_open(e, txn);
     if (rc)
         mdb_txn_abort(txn);
     else
@@ -259,6 +321,8 @@ int lmdb_setup(struct engine_lmdb *e, const char *dir, struct err *err)
         r = fail_errno(err, "make", dir);
     if (r == 0)
         r = lock_take(e, err);
+    if (r == 0)
+        r = data_make(e, err);
     if (r == 0)
         r = env_open(e, err);
     if (r == 0)
