@@ -25,7 +25,7 @@ static bool not_stopping(struct apiserver *as)
 }
 
 /* The store answers from memory; a disk that fails shows in its transactions, not here. */
-static bool store_open_check(struct apiserver *as)
+bool health_store(struct apiserver *as)
 {
     return store_revision(as->store) >= 0;
 }
@@ -33,8 +33,8 @@ static bool store_open_check(struct apiserver *as)
 static const struct check checks[] = {
     {"ping", IN_ALL, always},
     {"log", IN_ALL, always},
-    {"etcd", IN_ALL, store_open_check},
-    {"etcd-readiness", IN_READYZ, store_open_check},
+    {"etcd", IN_ALL, health_store},
+    {"etcd-readiness", IN_READYZ, health_store},
     {"informer-sync", IN_READYZ, always}, /* caches are filled before the server listens */
     {"poststarthook/start-system-namespaces-controller", IN_ALL, booted},
     {"poststarthook/rbac/bootstrap-roles", IN_ALL, booted},

@@ -14,6 +14,7 @@ struct control {
     struct controllers *controllers;
     struct client *scheduler_client;
     struct scheduler *scheduler;
+    struct timer beat; /* tells the API server that this loop turns */
 };
 
 static const char *const no_groups[] = {NULL};
@@ -24,6 +25,16 @@ static struct client *client_for(void *arg, struct loop *loop, const char *user,
     struct control *c = arg;
 
     return client_inproc_new(c->as, loop, user, groups);
+}
+
+static void on_beat(struct timer *t)
+{
+    struct control *c = container_of(t, struct control, beat);
+
+    if (c->controllers)
+        apiserver_component_beat(c->as, COMPONENT_CONTROLLER_MANAGER);
+    if (c->scheduler)
+        apiserver_component_beat(c->as, COMPONENT_SCHEDULER);
 }
 
 static void setup(struct loop *loop, void *arg)
@@ -41,12 +52,17 @@ static void setup(struct loop *loop, void *arg)
         c->scheduler_client = client_inproc_new(c->as, loop, "system:kube-scheduler", no_groups);
         c->scheduler = scheduler_new(c->scheduler_client);
     }
+    timer_init(&c->beat, loop, on_beat);
+    timer_start(&c->beat, 0, COMPONENT_BEAT_MS);
 }
 
 static void teardown(void *arg)
 {
     struct control *c = arg;
 
+    timer_stop(&c->beat);
+    for (int i = 0; i < COMPONENT__N; i++)
+        apiserver_component_ended(c->as, (enum component)i);
     c->scheduler = scheduler_free(c->scheduler);
     if (c->scheduler_client)
         c->scheduler_client = client_free(c->scheduler_client);

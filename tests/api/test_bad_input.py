@@ -156,6 +156,32 @@ def test_bad_resource_versions(server, namespace, version):
     assert server.call("GET", path + "/x").json() == made
 
 
+def test_a_resource_version_is_a_number(server, namespace):
+    """What PUT and PATCH compare is the number, not its text; 0 stands for none."""
+    path = "/api/v1/namespaces/%s/configmaps" % namespace
+    made = server.call("POST", path, {"metadata": {"name": "x"}}).json()["metadata"]
+    for version in ("0", "000", "00" + made["resourceVersion"]):
+        r = server.call("PUT", path + "/x", {"metadata": {"name": "x",
+                                                          "resourceVersion": version}})
+        assert (r.status_code, r.json()["metadata"]) == (200, made)
+    s = status_of(server.call("PUT", path + "/x", {"metadata": {
+        "name": "x", "resourceVersion": "1"}}), 409, "Conflict")
+    assert s["message"] == (
+        'Operation cannot be fulfilled on configmaps "x": the object has been modified; please '
+        "apply your changes to the latest version and try again")
+    huge = "99999999999999999999"
+    range_error = 'strconv.ParseUint: parsing "%s": value out of range' % huge
+    for method, at, kind in (("PUT", "/x", None), ("PATCH", "/x", "application/merge-patch+json")):
+        r = server.call(method, path + at, {"metadata": {"name": "x", "resourceVersion": huge}},
+                        headers={"Content-Type": kind or "application/json"})
+        assert status_of(r, 500, "")["message"] == range_error
+    # A kind that PUT may create reads the number before it creates.
+    leases = "/apis/coordination.k8s.io/v1/namespaces/%s/leases" % namespace
+    r = server.call("PUT", leases + "/x", {"metadata": {"name": "x", "resourceVersion": "abc"}})
+    assert status_of(r, 500, "")["message"] == 'strconv.ParseUint: parsing "abc": invalid syntax'
+    assert server.call("GET", leases + "/x").status_code == 404
+
+
 def test_a_version_of_the_future(server):
     s = status_of(server.call("GET", CM + "?resourceVersion=99999999999&limit=0"), 504, "Timeout")
     assert "Too large resource version" in s["message"]
