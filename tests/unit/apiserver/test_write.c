@@ -109,7 +109,7 @@ static void fill_same(struct random *r, void *p, size_t n)
 
 #define JOBS "/apis/batch/v1/namespaces/default/jobs"
 #define JOB                                                                                        \
-    "{\"metadata\":{\"generateName\":\"g-\"},\"spec\":{\"template\":{\"spec\":{"                     \
+    "{\"metadata\":{\"generateName\":\"g-\"},\"spec\":{\"template\":{\"spec\":{"  \
     "\"restartPolicy\":\"Never\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}"
 
 /* What a job's pods and selector have of its name and uid is that of the object itself. */
