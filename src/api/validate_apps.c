@@ -80,6 +80,13 @@ static void check_same_selector(struct field_errors *errs, const struct meta_lab
                value_doc(errs, &type_meta_label_selector, now));
 }
 
+/* @s: a spec; @old: the stored object of the same kind, or NULL. */
+#define CHECK_SAME_SELECTOR(errs, s, old)                                                          \
+    do {                                                                                           \
+        if (old)                                                                                   \
+            check_same_selector(errs, (s)->selector, (old)->spec.selector);                        \
+    } while (0)
+
 struct count { /* a number of a status */
     const char *name;
     int64_t v;
@@ -116,6 +123,10 @@ static void check_collisions(struct field_errors *errs, const int32_t *now, cons
     if (was && v < *was)
         err_invalid(errs, p, doc_int(v), "cannot be decremented");
 }
+
+/* @s: a status; @old: the stored object of the same kind, or NULL. */
+#define CHECK_COLLISIONS(errs, s, old)                                                             \
+    check_collisions(errs, (s)->collision_count, (old) ? (old)->status.collision_count : NULL)
 
 static bool is_zero(const struct int_or_string *v)
 {
@@ -183,9 +194,7 @@ void validate_deployment(const void *obj, const void *old, struct field_errors *
     if (s->progress_deadline_seconds && *s->progress_deadline_seconds <= s->min_ready_seconds)
         err_invalid(errs, deadline, doc_int(*s->progress_deadline_seconds),
                     "must be greater than minReadySeconds");
-    if (old)
-        check_same_selector(errs, s->selector,
-                            ((const struct apps_deployment *)old)->spec.selector);
+    CHECK_SAME_SELECTOR(errs, s, (const struct apps_deployment *)old);
 }
 
 void validate_deployment_status(const void *obj, const void *old, struct field_errors *errs)
@@ -203,8 +212,7 @@ void validate_deployment_status(const void *obj, const void *old, struct field_e
 
     check_counts(errs, counts, ARRAY_LEN(counts), s->replicas);
     check_available(errs, s->available_replicas, s->ready_replicas);
-    check_collisions(errs, s->collision_count,
-                     old ? ((const struct apps_deployment *)old)->status.collision_count : NULL);
+    CHECK_COLLISIONS(errs, s, (const struct apps_deployment *)old);
 }
 
 /* ---- ReplicaSet, ReplicationController ---- */
@@ -218,25 +226,31 @@ void validate_replicaset(const void *obj, const void *old, struct field_errors *
     check_nonneg_ptr(errs, AT(spec, "replicas"), s->replicas);
     check_nonneg(errs, AT(spec, "minReadySeconds"), s->min_ready_seconds);
     check_workload(errs, &w);
-    if (old)
-        check_same_selector(errs, s->selector,
-                            ((const struct apps_replica_set *)old)->spec.selector);
+    CHECK_SAME_SELECTOR(errs, s, (const struct apps_replica_set *)old);
+}
+
+/* The status of a ReplicaSet and of a ReplicationController: the same members. */
+#define CHECK_REPLICA_STATUS(errs, s)                                                              \
+    check_replica_status(errs, (s)->replicas, (s)->fully_labeled_replicas, (s)->ready_replicas,    \
+                         (s)->available_replicas, (s)->observed_generation)
+
+static void check_replica_status(struct field_errors *errs, int32_t replicas, int32_t labeled,
+                                 int32_t ready, int32_t available, int64_t generation)
+{
+    const struct count counts[] = {
+        {"replicas", replicas, false},         {"fullyLabeledReplicas", labeled, true},
+        {"readyReplicas", ready, true},        {"availableReplicas", available, true},
+        {"observedGeneration", generation, false},
+    };
+
+    check_counts(errs, counts, ARRAY_LEN(counts), replicas);
+    check_available(errs, available, ready);
 }
 
 void validate_replicaset_status(const void *obj, const void *old, struct field_errors *errs)
 {
-    const struct apps_replica_set_status *s = &((const struct apps_replica_set *)obj)->status;
-    const struct count counts[] = {
-        {"replicas", s->replicas, false},
-        {"fullyLabeledReplicas", s->fully_labeled_replicas, true},
-        {"readyReplicas", s->ready_replicas, true},
-        {"availableReplicas", s->available_replicas, true},
-        {"observedGeneration", s->observed_generation, false},
-    };
-
     (void)old;
-    check_counts(errs, counts, ARRAY_LEN(counts), s->replicas);
-    check_available(errs, s->available_replicas, s->ready_replicas);
+    CHECK_REPLICA_STATUS(errs, &((const struct apps_replica_set *)obj)->status);
 }
 
 void validate_rc(const void *obj, const void *old, struct field_errors *errs)
@@ -267,19 +281,8 @@ void validate_rc(const void *obj, const void *old, struct field_errors *errs)
 
 void validate_rc_status(const void *obj, const void *old, struct field_errors *errs)
 {
-    const struct core_replication_controller_status *s =
-        &((const struct core_replication_controller *)obj)->status;
-    const struct count counts[] = {
-        {"replicas", s->replicas, false},
-        {"fullyLabeledReplicas", s->fully_labeled_replicas, true},
-        {"readyReplicas", s->ready_replicas, true},
-        {"availableReplicas", s->available_replicas, true},
-        {"observedGeneration", s->observed_generation, false},
-    };
-
     (void)old;
-    check_counts(errs, counts, ARRAY_LEN(counts), s->replicas);
-    check_available(errs, s->available_replicas, s->ready_replicas);
+    CHECK_REPLICA_STATUS(errs, &((const struct core_replication_controller *)obj)->status);
 }
 
 /* ---- DaemonSet ---- */
@@ -326,9 +329,7 @@ void validate_daemonset(const void *obj, const void *old, struct field_errors *e
     check_nonneg(errs, AT(spec, "minReadySeconds"), s->min_ready_seconds);
     check_daemon_update(errs, AT(spec, "updateStrategy"), &s->update_strategy);
     check_nonneg_ptr(errs, AT(spec, "revisionHistoryLimit"), s->revision_history_limit);
-    if (old)
-        check_same_selector(errs, s->selector,
-                            ((const struct apps_daemon_set *)old)->spec.selector);
+    CHECK_SAME_SELECTOR(errs, s, (const struct apps_daemon_set *)old);
 }
 
 void validate_daemonset_status(const void *obj, const void *old, struct field_errors *errs)
@@ -346,8 +347,7 @@ void validate_daemonset_status(const void *obj, const void *old, struct field_er
     };
 
     check_counts(errs, counts, ARRAY_LEN(counts), 0);
-    check_collisions(errs, s->collision_count,
-                     old ? ((const struct apps_daemon_set *)old)->status.collision_count : NULL);
+    CHECK_COLLISIONS(errs, s, (const struct apps_daemon_set *)old);
 }
 
 /* ---- StatefulSet ---- */
@@ -453,8 +453,7 @@ void validate_statefulset_status(const void *obj, const void *old, struct field_
 
     check_counts(errs, counts, ARRAY_LEN(counts), s->replicas);
     check_available(errs, s->available_replicas, s->ready_replicas);
-    check_collisions(errs, s->collision_count,
-                     old ? ((const struct apps_stateful_set *)old)->status.collision_count : NULL);
+    CHECK_COLLISIONS(errs, s, (const struct apps_stateful_set *)old);
 }
 
 /* ---- ControllerRevision ---- */

@@ -4,6 +4,7 @@
 #include "api/validate_certificates.h"
 #include "api/validate_other.h"
 #include "codec/base64.h"
+#include "schema/check.h"
 #include "schema/format.h"
 
 enum { DOMAIN_MAX = 253, PATH_MAX_LEN = 253 + 63 + 1, LIFE_MIN_SEC = 600 };
@@ -105,36 +106,14 @@ static void check_request(struct field_errors *errs, const struct path *p, struc
 static void check_usages(struct field_errors *errs, const struct path *p,
                          const struct string_list *usages)
 {
-    static const char *const known[] = {"any",
-                                        "cert sign",
-                                        "client auth",
-                                        "code signing",
-                                        "content commitment",
-                                        "crl sign",
-                                        "data encipherment",
-                                        "decipher only",
-                                        "digital signature",
-                                        "email protection",
-                                        "encipher only",
-                                        "ipsec end system",
-                                        "ipsec tunnel",
-                                        "ipsec user",
-                                        "key agreement",
-                                        "key encipherment",
-                                        "microsoft sgc",
-                                        "netscape sgc",
-                                        "ocsp signing",
-                                        "s/mime",
-                                        "server auth",
-                                        "signing",
-                                        "timestamping",
-                                        NULL};
+    const struct field *f =
+        type_field(&type_certificates_certificate_signing_request_spec, STR("usages"));
     auto_map seen = {0};
 
     if (!usages->n)
         err_required(errs, p, "");
     for (size_t i = 0; i < usages->n; i++)
-        check_one_of(errs, AT_INDEX(p, i), usages->v[i], known);
+        check_enum(f->values, usages->v[i], AT_INDEX(p, i), errs);
     for (size_t i = 0; i < usages->n; i++)
         check_unique(errs, &seen, AT_INDEX(p, i), usages->v[i]);
 }

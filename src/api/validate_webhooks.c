@@ -300,6 +300,15 @@ static void check_hook(struct field_errors *errs, const struct path *p, const st
         check_unique(errs, names, AT(p, "name"), h->name);
 }
 
+/* The members of struct hook that both kinds of webhooks have, under the same names. */
+#define HOOK_PARTS(w)                                                                              \
+    .name = (w)->name, .client = &(w)->client_config, .rules = (w)->rules.v,                       \
+    .n_rules = (w)->rules.n, .failure_policy = (w)->failure_policy,                                \
+    .match_policy = (w)->match_policy, .side_effects = (w)->side_effects,                          \
+    .namespaces = (w)->namespace_selector, .objects = (w)->object_selector,                        \
+    .timeout = (w)->timeout_seconds, .versions = &(w)->admission_review_versions,                  \
+    .conditions = (w)->match_conditions.v, .n_conditions = (w)->match_conditions.n
+
 static void validate_validating(const void *obj, const void *old, struct field_errors *errs)
 {
     const struct admissionregistration_validating_webhook_configuration *c = obj;
@@ -307,22 +316,7 @@ static void validate_validating(const void *obj, const void *old, struct field_e
 
     (void)old;
     for (size_t i = 0; i < c->webhooks.n; i++) {
-        const struct admissionregistration_validating_webhook *w = &c->webhooks.v[i];
-        struct hook h = {
-            .name = w->name,
-            .client = &w->client_config,
-            .rules = w->rules.v,
-            .n_rules = w->rules.n,
-            .failure_policy = w->failure_policy,
-            .match_policy = w->match_policy,
-            .side_effects = w->side_effects,
-            .namespaces = w->namespace_selector,
-            .objects = w->object_selector,
-            .timeout = w->timeout_seconds,
-            .versions = &w->admission_review_versions,
-            .conditions = w->match_conditions.v,
-            .n_conditions = w->match_conditions.n,
-        };
+        struct hook h = {HOOK_PARTS(&c->webhooks.v[i])};
 
         check_hook(errs, AT_INDEX(AT(NULL, "webhooks"), i), &h, &names);
     }
@@ -335,24 +329,9 @@ static void validate_mutating(const void *obj, const void *old, struct field_err
 
     (void)old;
     for (size_t i = 0; i < c->webhooks.n; i++) {
-        const struct admissionregistration_mutating_webhook *w = &c->webhooks.v[i];
-        struct hook h = {
-            .name = w->name,
-            .client = &w->client_config,
-            .rules = w->rules.v,
-            .n_rules = w->rules.n,
-            .failure_policy = w->failure_policy,
-            .match_policy = w->match_policy,
-            .side_effects = w->side_effects,
-            .reinvocation = w->reinvocation_policy,
-            .namespaces = w->namespace_selector,
-            .objects = w->object_selector,
-            .timeout = w->timeout_seconds,
-            .versions = &w->admission_review_versions,
-            .conditions = w->match_conditions.v,
-            .n_conditions = w->match_conditions.n,
-        };
+        struct hook h = {HOOK_PARTS(&c->webhooks.v[i])};
 
+        h.reinvocation = c->webhooks.v[i].reinvocation_policy;
         check_hook(errs, AT_INDEX(AT(NULL, "webhooks"), i), &h, &names);
     }
 }

@@ -32,6 +32,13 @@ MUST_USE int apiserver_new(const struct apiserver_opts *opts, struct apiserver *
 struct http_handler apiserver_handler(struct apiserver *as);
 /** True once bootstrap is complete: /readyz is ok. Any thread. */
 bool apiserver_ready(const struct apiserver *as);
+/* The parts of the control plane that run beside the API server, as ComponentStatus shows them. */
+enum component { COMPONENT_CONTROLLER_MANAGER, COMPONENT_SCHEDULER, COMPONENT__N };
+enum { COMPONENT_BEAT_MS = 5000, COMPONENT_SILENT_MS = 4 * COMPONENT_BEAT_MS };
+/** @c runs in this process and its loop turns; to be said every COMPONENT_BEAT_MS, or it counts as
+ *  unhealthy after COMPONENT_SILENT_MS. Any thread. */
+void apiserver_component_beat(struct apiserver *as, enum component c);
+void apiserver_component_ended(struct apiserver *as, enum component c); /** Any thread. */
 /** Refuses new requests, ends watches, then @on_stopped on the main loop. */
 void apiserver_stop(struct apiserver *as, void (*on_stopped)(void *arg), void *arg);
 /** After on_stopped. NULL is a no-op; returns NULL. */

@@ -62,6 +62,7 @@ struct apiserver {
     struct mutex *shards_lock;    /* held to add one: loops appear in any order */
     atomic_uint reading, writing; /* short requests in flight */
     atomic_uint n_live;           /* requests not yet freed, on all loops */
+    atomic_uint_fast64_t component_beats[COMPONENT__N]; /* monotonic ms; 0: does not run here */
     atomic_bool ready;            /* set by bootstrap.c when all that must exist does */
     atomic_bool stopping;         /* new requests are refused, watches end */
     struct timer stop_poll;

@@ -117,6 +117,12 @@ static bool type_member(const struct doc *doc, const char *name, struct str *ret
     return true;
 }
 
+/* What the decoder of upstream's language calls the kind of @d. */
+static const char *value_name(const struct doc *d)
+{
+    return d->kind == DOC_INT || d->kind == DOC_DOUBLE ? "number" : doc_kind_name(d);
+}
+
 static enum stage_result take_kind(struct request *rq, const struct type *type,
                                    const struct doc *doc, struct kind *k)
 {
@@ -139,13 +145,13 @@ static enum stage_result take_kind(struct request *rq, const struct type *type,
                          "cannot unmarshal %s into Go value of type struct "
                          "{ APIVersion string \"json:\\\"apiVersion,omitempty"
                          "\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }",
-                         doc_kind_name(doc)));
+                         value_name(doc)));
     return fail_unrecognized(rq, type,
                              arena_printf(rq->arena,
                                           "couldn't get version/kind; json parse error: json: "
                                           "cannot unmarshal %s into Go struct field %s of type "
                                           "string",
-                                          doc_kind_name(doc_find(doc, str_from(bad + 1))), bad));
+                                          value_name(doc_find(doc, str_from(bad + 1))), bad));
 }
 
 enum stage_result decode_kind(struct request *rq, const struct type *type, const struct doc *doc)
@@ -195,8 +201,12 @@ enum stage_result decode_doc(struct request *rq, const struct type *type, const 
     void *obj = arena_alloc(rq->arena, type->size);
     struct kind k;
     struct err err = {0};
-    enum stage_result r = take_kind(rq, type, doc, &k);
+    struct doc empty = doc_object();
+    enum stage_result r;
 
+    if (doc->kind == DOC_NULL) /* also an empty YAML document: an object that says nothing */
+        doc = &empty;
+    r = take_kind(rq, type, doc, &k);
     if (r != STAGE_NEXT)
         return r;
     if (typed_from_doc(type, doc, rq->arena, obj, &err) < 0)
@@ -218,6 +228,8 @@ static enum stage_result decode_pb(struct request *rq, const struct type *type, 
     struct kind k;
     enum stage_result r;
 
+    if (str_empty(rq->body))
+        return fail_unrecognized(rq, type, "empty data");
     if (pb_envelope_open(rq->body, &env, &err) < 0)
         return fail_unrecognized(rq, type, err.msg);
     k = (struct kind){.kind = env.kind, .api_version = env.api_version};

@@ -355,7 +355,8 @@ static void fill_meta(struct meta_list_meta *lm, const struct list_meta *m, char
 {
     int n = snprintf(text, text_size, "%lld", (long long)m->revision);
 
-    lm->resource_version = (struct str){text, (size_t)n};
+    if (m->revision > 0) /* what was computed has none */
+        lm->resource_version = (struct str){text, (size_t)n};
     lm->continue_ = m->next;
     *remaining = m->remaining;
     if (m->remaining >= 0)

@@ -25,7 +25,7 @@ static bool not_stopping(struct apiserver *as)
 }
 
 /* A store of our own answers from memory; a disk that fails shows in its transactions, not here. */
-static bool store_answers(struct apiserver *as)
+bool health_store(struct apiserver *as)
 {
     return store_healthy(as->store);
 }
@@ -33,8 +33,8 @@ static bool store_answers(struct apiserver *as)
 static const struct check checks[] = {
     {"ping", IN_ALL, always},
     {"log", IN_ALL, always},
-    {"etcd", IN_ALL, store_answers},
-    {"etcd-readiness", IN_READYZ, store_answers},
+    {"etcd", IN_ALL, health_store},
+    {"etcd-readiness", IN_READYZ, health_store},
     {"informer-sync", IN_READYZ, always}, /* caches are filled before the server listens */
     {"poststarthook/start-system-namespaces-controller", IN_ALL, booted},
     {"poststarthook/rbac/bootstrap-roles", IN_ALL, booted},

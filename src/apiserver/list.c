@@ -325,6 +325,11 @@ static enum stage_result finish(struct request *rq, struct snapshot *snap, struc
     return rq->inproc ? answer_inproc(rq, &l) : answer(rq, &l);
 }
 
+enum stage_result list_snapshot(struct request *rq, struct snapshot *snap)
+{
+    return finish(rq, snap, STR(""), 0);
+}
+
 static enum stage_result list_continued(struct request *rq, struct cache *c)
 {
     const struct list_options *lo = &rq->list;

@@ -263,39 +263,38 @@ static bool same_ref(const struct rbac_role_ref *x, const struct rbac_role_ref *
     return str_eq(x->kind, y->kind) && str_eq(x->name, y->name);
 }
 
+struct binding { /* what bindings of both kinds have: views of a struct */
+    struct meta_object_meta *metadata;
+    const struct rbac_role_ref *ref;
+    struct rbac_subject **v;
+    size_t *n;
+};
+
+#define BINDING_PARTS(b) {&(b)->metadata, &(b)->role_ref, &(b)->subjects.v, &(b)->subjects.n}
+
+static struct binding binding_of(const struct resource *res, const void *obj)
+{
+    struct rbac_role_binding *b = (void *)(uintptr_t)obj;
+    struct rbac_cluster_role_binding *c = (void *)(uintptr_t)obj;
+
+    return res == &res_rbac_rolebindings ? (struct binding)BINDING_PARTS(b)
+                                         : (struct binding)BINDING_PARTS(c);
+}
+
 bool rbac_reconcile_binding(const struct resource *res, const void *have, void *want,
                             struct arena *a)
 {
+    struct binding h = binding_of(res, have), w = binding_of(res, want);
+    struct subject_list s = {*w.v, *w.n}, stored = {*h.v, *h.n};
     bool changed;
 
-    if (res == &res_rbac_rolebindings) {
-        const struct rbac_role_binding *h = have;
-        struct rbac_role_binding *w = want;
-        struct subject_list s = {w->subjects.v, w->subjects.n};
-
-        if (updated_by_hand(&h->metadata))
-            return false;
-        changed = merge_metadata(&w->metadata, &h->metadata, a);
-        if (!same_ref(&h->role_ref, &w->role_ref))
-            return true;
-        changed =
-            merge_subjects(&s, &(struct subject_list){h->subjects.v, h->subjects.n}, a) || changed;
-        w->subjects.v = s.v;
-        w->subjects.n = s.n;
-    } else {
-        const struct rbac_cluster_role_binding *h = have;
-        struct rbac_cluster_role_binding *w = want;
-        struct subject_list s = {w->subjects.v, w->subjects.n};
-
-        if (updated_by_hand(&h->metadata))
-            return false;
-        changed = merge_metadata(&w->metadata, &h->metadata, a);
-        if (!same_ref(&h->role_ref, &w->role_ref))
-            return true;
-        changed =
-            merge_subjects(&s, &(struct subject_list){h->subjects.v, h->subjects.n}, a) || changed;
-        w->subjects.v = s.v;
-        w->subjects.n = s.n;
-    }
+    if (updated_by_hand(h.metadata))
+        return false;
+    changed = merge_metadata(w.metadata, h.metadata, a);
+    if (!same_ref(h.ref, w.ref))
+        return true;
+    changed = merge_subjects(&s, &stored, a) || changed;
+    *w.v = s.v;
+    *w.n = s.n;
     return changed;
 }

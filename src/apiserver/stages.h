@@ -107,7 +107,7 @@ struct subresource_handler {
  * approval) goes to get, update and patch like the object. "*" as plural stands for every
  * resource. */
 extern const struct subresource_handler subresource_handlers[];
-/** Resources that are computed, never stored (reviews): their create. NULL plural ends; sub
+/** Resources that are computed, never stored (reviews, ComponentStatus). NULL plural ends; sub
  *  unused. */
 extern const struct subresource_handler ephemeral_handlers[];
 
@@ -115,6 +115,14 @@ extern const struct subresource_handler ephemeral_handlers[];
 enum stage_result stage_get(struct request *rq);   /** One object; also of status and its like. */
 enum stage_result stage_list(struct request *rq);  /** A list, whole or in chunks. */
 enum stage_result stage_watch(struct request *rq); /** A stream of events. */
+
+/** Answers a list with all that @snap holds, taken over, and the request selects. list.c */
+enum stage_result list_snapshot(struct request *rq, struct snapshot *snap);
+
+/* components.c */
+enum stage_result stage_component_status(struct request *rq); /** GET, LIST of componentstatuses */
+/* health.c */
+bool health_store(struct apiserver *as); /** Whether the store answers. */
 
 /* create.c, update.c, patch.c, delete.c */
 enum stage_result stage_create(struct request *rq); /** POST. */

@@ -27,6 +27,7 @@ const struct subresource_handler subresource_handlers[] = {
 
 const struct subresource_handler ephemeral_handlers[] = {
     {"", "bindings", "", CREATE, stage_pod_binding},
+    {"", "componentstatuses", "", GET | VERB_BIT(VERB_LIST), stage_component_status},
     {"authentication.k8s.io", "selfsubjectreviews", "", CREATE, stage_self_subject_review},
     {"authentication.k8s.io", "tokenreviews", "", CREATE, stage_token_review},
     {"authorization.k8s.io", "localsubjectaccessreviews", "", CREATE,

@@ -42,10 +42,9 @@ static void write_columns(const struct resource *res, struct buf *out)
 
 void table_head(const struct view *v, const struct list_meta *m, bool columns, struct buf *out)
 {
-    buf_printf(out,
-               "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":"
-               "{\"resourceVersion\":\"%lld\"",
-               (long long)m->revision);
+    buf_puts(out, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{");
+    if (m->revision > 0) /* what was computed has none, nor pages */
+        buf_printf(out, "\"resourceVersion\":\"%lld\"", (long long)m->revision);
     if (m->next.len) {
         buf_puts(out, ",\"continue\":");
         json_write_string(out, m->next);

@@ -26,6 +26,18 @@ static enum stage_result fail_uid(struct request *rq, struct str given, struct s
                                STR_ARG(rq->old->key), STR_ARG(given), STR_ARG(stored));
 }
 
+/* The number that a client gave as resourceVersion; 0: none. Upstream has no reason for one that is
+ * no number: a plain 500. */
+static enum stage_result take_version(struct request *rq, struct str text, int64_t *ret_version)
+{
+    const char *bad = NULL;
+
+    *ret_version = 0;
+    if (text.len)
+        bad = options_revision(rq, text, ret_version);
+    return bad ? status_fail_plain(rq, 500, bad) : STAGE_NEXT;
+}
+
 enum stage_result update_check_version(struct request *rq, bool *ret_given)
 {
     const struct resource *res = rq->res;
@@ -33,17 +45,17 @@ enum stage_result update_check_version(struct request *rq, bool *ret_given)
     struct meta_object_meta *old = metadata_of(res->type, rq->old_typed);
     struct path root = path_field(NULL, "metadata"), p = path_field(&root, "resourceVersion");
     struct field_errors errs = {.arena = rq->arena};
-    const char *bad = NULL;
-    int64_t version;
+    int64_t version, stored;
+    enum stage_result r;
 
-    *ret_given = m->resource_version.len && !str_eqz(m->resource_version, "0");
+    *ret_given = false;
     if (m->uid.len && !str_eq(m->uid, old->uid))
         return fail_uid(rq, m->uid, old->uid);
-    if (*ret_given)
-        bad = options_revision(rq, m->resource_version, &version);
-    if (bad)
-        return status_fail_plain(rq, 500, bad);
-    if (*ret_given && !str_eq(m->resource_version, old->resource_version))
+    r = take_version(rq, m->resource_version, &version);
+    if (r != STAGE_NEXT)
+        return r;
+    *ret_given = version > 0;
+    if (*ret_given && (!str_to_i64(old->resource_version, &stored) || version != stored))
         return request_fail_object(rq, ERR_CONFLICT, res, rq->name, MODIFIED);
     if (*ret_given || !(res->flags & RESOURCE_NEEDS_RESOURCE_VERSION))
         return STAGE_NEXT;
@@ -270,6 +282,7 @@ static enum stage_result check_names(struct request *rq, struct meta_object_meta
 static enum stage_result create_missing(struct request *rq)
 {
     struct meta_object_meta *m = metadata_of(rq->res->type, rq->obj);
+    int64_t version;
 
     if (!(rq->res->flags & RESOURCE_CREATE_ON_UPDATE) || rq->sub.len)
         return request_fail_object(rq, ERR_NOT_FOUND, rq->res, rq->name, NULL);
@@ -278,6 +291,8 @@ static enum stage_result create_missing(struct request *rq)
                                    "uid mismatch: the provided object specified uid %.*s, and no "
                                    "existing object was found",
                                    STR_ARG(m->uid));
+    if (take_version(rq, m->resource_version, &version) != STAGE_NEXT)
+        return STAGE_DONE;
     m->resource_version = STR_NULL;
     return create_object(rq);
 }

@@ -21,6 +21,7 @@ struct control {
     struct timer turn;
     bool leading;
     char *identity;
+    struct timer beat; /* tells the API server that this loop turns */
 };
 
 #define SCHEDULER "system:kube-scheduler"
@@ -77,6 +78,16 @@ static void on_lost(void *arg)
     timer_start(&c->turn, 0, 0);
 }
 
+static void on_beat(struct timer *t)
+{
+    struct control *c = container_of(t, struct control, beat);
+
+    if (c->controllers)
+        apiserver_component_beat(c->as, COMPONENT_CONTROLLER_MANAGER);
+    if (c->scheduler || c->leader)
+        apiserver_component_beat(c->as, COMPONENT_SCHEDULER);
+}
+
 static void setup(struct loop *loop, void *arg)
 {
     struct control *c = arg;
@@ -95,6 +106,8 @@ static void setup(struct loop *loop, void *arg)
                                  .arg = c};
 
     timer_init(&c->turn, loop, on_turn);
+    timer_init(&c->beat, loop, on_beat);
+    timer_start(&c->beat, 0, COMPONENT_BEAT_MS);
     if (server_enabled(c->config, "controller-manager"))
         c->controllers = controllers_new(&opts);
     if (!server_enabled(c->config, "scheduler"))
@@ -111,6 +124,9 @@ static void teardown(void *arg)
 {
     struct control *c = arg;
 
+    timer_stop(&c->beat);
+    for (int i = 0; i < COMPONENT__N; i++)
+        apiserver_component_ended(c->as, (enum component)i);
     c->leader = leader_free(c->leader);
     timer_stop(&c->turn);
     stop_scheduler(c);

@@ -174,18 +174,55 @@ static bool fill_config_map(struct kubectl *k, struct doc *d)
     return true;
 }
 
-/* A number given on the command line; NULL: the default. Complains when it is none. */
+static bool is_number(struct str s)
+{
+    size_t at = s.len > 0 && (s.p[0] == '-' || s.p[0] == '+');
+
+    for (size_t i = at; i < s.len; i++)
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return false;
+    return s.len > at;
+}
+
+/* A number of 32 bits given on the command line; NULL: the default. Complains when it is none, in
+ * upstream's words. @flag: "-r, --replicas". */
 static bool flag_number(const char *flag, const char *text, int64_t otherwise, int64_t *ret_n)
 {
+    auto_buf quoted = {0};
+
     *ret_n = otherwise;
-    if (!text || str_to_i64(str_from(text), ret_n))
+    if (!text)
         return true;
-    (void)fail("invalid argument \"%s\" for \"--%s\" flag: not a number", text, flag);
+    if (str_to_i64(str_from(text), ret_n) && *ret_n >= INT32_MIN && *ret_n <= INT32_MAX)
+        return true;
+    json_go_quote(&quoted, str_from(text));
+    (void)fail("invalid argument %s for \"%s\" flag: strconv.ParseInt: parsing %s: %s\n"
+               "See 'kubectl create deployment --help' for usage.",
+               buf_cstr(&quoted), flag, buf_cstr(&quoted),
+               is_number(str_from(text)) ? "value out of range" : "invalid syntax");
     return false;
 }
 
+/* A name with characters that a container's may not have: without them, and made unique. */
+static struct str sanitized(struct kubectl *k, struct str name)
+{
+    static const char letters[] = "bcdfghjklmnpqrstvwxz2456789";
+    char *p = arena_memdupz(&k->arena, name.p, name.len), suffix[6] = "";
+    bool changed = false;
+
+    for (size_t i = 0; i < name.len; i++) {
+        if (p[i] != '_' && p[i] != '.')
+            continue;
+        p[i] = '-';
+        changed = true;
+    }
+    for (size_t i = 0; i < sizeof(suffix) - 1; i++)
+        suffix[i] = letters[random_below(loop_random(k->loop), sizeof(letters) - 1)];
+    return changed ? str_printf(&k->arena, "%s-%s", p, suffix) : name;
+}
+
 /* The container is called as its image is: "host/path/web:1" makes "web". */
-static struct str container_name(struct str image)
+static struct str container_name(struct kubectl *k, struct str image)
 {
     for (size_t i = image.len; i > 0; i--)
         if (image.p[i - 1] == '/') {
@@ -195,16 +232,16 @@ static struct str container_name(struct str image)
     for (size_t i = 0; i < image.len; i++)
         if (image.p[i] == ':' || image.p[i] == '@')
             image.len = i;
-    return image;
+    return sanitized(k, image);
 }
 
 static struct doc deployment_container(struct kubectl *k, int64_t port)
 {
     struct doc c = doc_object();
 
-    (void)doc_add(&k->arena, &c, STR("name"), doc_string(container_name(str_from(k->image))));
+    (void)doc_add(&k->arena, &c, STR("name"), doc_string(container_name(k, str_from(k->image))));
     (void)doc_add(&k->arena, &c, STR("image"), doc_string(str_from(k->image)));
-    if (k->port) {
+    if (port >= 0) {
         struct doc *ports = doc_add(&k->arena, &c, STR("ports"), doc_array());
         struct doc *p = doc_append(&k->arena, ports, doc_object());
 
@@ -235,8 +272,8 @@ static bool fill_deployment(struct kubectl *k, struct doc *d, struct str name)
         (void)fail("create deployment needs --image");
         return false;
     }
-    if (!flag_number("replicas", k->replicas, 1, &replicas) ||
-        !flag_number("port", k->port, 0, &port))
+    if (!flag_number("-r, --replicas", k->replicas, 1, &replicas) ||
+        !flag_number("--port", k->port, -1, &port))
         return false;
     label_app(k, doc_make_object(&k->arena, d, STR("metadata")), STR("labels"), name);
     spec = doc_make_object(&k->arena, d, STR("spec"));

@@ -39,7 +39,7 @@ const struct resource *find_resource(struct str word)
         const struct resource *r = api_resources[i];
 
         if (r->storage != r || (group.p && !group_matches(r, group)) ||
-            (r->flags & RESOURCE_EPHEMERAL) || !(r->verbs & VERB_BIT(VERB_GET)))
+            !(r->verbs & VERB_BIT(VERB_GET)))
             continue;
         if (str_ieq(name, str_from(r->plural)) || str_ieq(name, str_from(r->singular)) ||
             str_ieq(name, str_from(r->kind)) || in_list(r->short_names, name))

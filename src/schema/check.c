@@ -168,8 +168,8 @@ static bool enum_has(const struct enum_def *e, struct str s)
     return false;
 }
 
-static void check_enum(const struct enum_def *e, struct str s, const struct path *p,
-                       struct field_errors *errs)
+void check_enum(const struct enum_def *e, struct str s, const struct path *p,
+                struct field_errors *errs)
 {
     auto_arena a = {0};
     const char **names;

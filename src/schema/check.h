@@ -14,3 +14,6 @@ void check_fields(const struct type *type, const struct doc *doc, const struct j
  *  of lists have an old one only where the list has map keys. */
 void check_typed(const struct type *type, const void *obj, const void *old,
                  const struct path *root, struct field_errors *errs);
+/** Adds NotSupported at @p unless @s is one of the values of @e. */
+void check_enum(const struct enum_def *e, struct str s, const struct path *p,
+                struct field_errors *errs);

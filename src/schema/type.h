@@ -65,6 +65,7 @@ enum field_flag {
     FIELD_NO_PROTO = 1 << 9,      /* has no protobuf form */
     FIELD_UNION = 1 << 10,        /* exactly one of the type's union members may be set */
     FIELD_NULLABLE = 1 << 11,     /* "ptr": absent and zero differ, also of embedded members */
+    FIELD_RESOURCE_LIST = 1 << 12, /* quantities by resource: defaults round them up to milli */
 };
 enum raw_form { /* of FIELD_RAW: its protobuf message */
     RAW_JSON,              /* {1: the JSON text} */

@@ -47,6 +47,18 @@ static void set_declared(const struct type *type, const struct field *f, void *o
     (void)r;
 }
 
+/* Amounts of resources are never finer than a thousandth. */
+static void round_amounts(const struct field *f, void *obj)
+{
+    const struct any_list *map = field_ptr(f, obj);
+
+    for (size_t i = 0; i < map->n; i++) {
+        struct quantity *q = map_value(f, map->v, i);
+
+        *q = quantity_round_milli(*q);
+    }
+}
+
 static void default_one(const struct type *type, void *obj, struct arena *a)
 {
     for (unsigned i = 0; i < type->n_fields; i++) {
@@ -54,6 +66,8 @@ static void default_one(const struct type *type, void *obj, struct arena *a)
 
         if (f->default_json && typed_field_empty(f, obj))
             set_declared(type, f, obj, a);
+        if (f->flags & FIELD_RESOURCE_LIST)
+            round_amounts(f, obj);
     }
     if (type->set_defaults)
         type->set_defaults(obj, a);

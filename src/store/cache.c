@@ -20,7 +20,7 @@ struct snapshot *snapshot_unref(struct snapshot *s)
     return NULL;
 }
 
-static struct snapshot *snapshot_new(const struct omap *objects, int64_t revision)
+struct snapshot *snapshot_new(const struct omap *objects, int64_t revision)
 {
     struct snapshot *s = xnew(struct snapshot);
 

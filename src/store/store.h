@@ -134,6 +134,8 @@ struct snapshot { /* all objects of a resource at one revision; immutable */
     struct omap objects;
     int64_t revision;
 };
+/** A snapshot of @objects, which it shares. */
+struct snapshot *snapshot_new(const struct omap *objects, int64_t revision);
 /** The newest state, with the revision a list of it reports. Ends with snapshot_unref(). */
 struct snapshot *cache_snapshot(struct cache *c);
 /** The state exactly at @revision, made by undoing the journal. ERR_EXPIRED (older than the

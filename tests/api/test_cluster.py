@@ -2,7 +2,7 @@
 """Controllers, scheduler, accounts, discovery - without a node - and what a kill leaves."""
 import threading
 
-from conftest import eventually
+from conftest import Server, eventually
 from kubernetes import client as k8s
 
 
@@ -156,6 +156,48 @@ def test_metrics_that_nobody_measures_are_not_served(server):
     for path in ("", "/v1beta1", "/v1beta1/nodes", "/v1beta1/namespaces/default/pods"):
         r = server.call("GET", "/apis/metrics.k8s.io" + path)
         assert (r.status_code, r.text.strip()) == (404, "404 page not found"), path
+
+
+def test_the_health_of_components(server):
+    def status(name):
+        return {"metadata": {"name": name},
+                "conditions": [{"type": "Healthy", "status": "True", "message": "ok"}]}
+
+    names, path = ["controller-manager", "etcd-0", "scheduler"], "/api/v1/componentstatuses"
+    want = {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {},
+            "items": [status(n) for n in names]}
+    # Controllers and scheduler start when the API server is ready.
+    eventually(lambda: server.call("GET", path).json() == want)
+    for name in names:
+        r = server.call("GET", "%s/%s" % (path, name))
+        assert r.headers["Warning"] == '299 - "v1 ComponentStatus is deprecated in v1.19+"'
+        assert r.json() == dict(status(name), kind="ComponentStatus", apiVersion="v1")
+    table = server.call("GET", path, headers={
+        "Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}).json()
+    assert [c["name"] for c in table["columnDefinitions"]] == ["Name", "Status", "Message", "Error"]
+    assert [r["cells"] for r in table["rows"]] == [[n, "Healthy", "ok", ""] for n in names]
+    one = server.call("GET", path + "?fieldSelector=metadata.name%3Dscheduler").json()
+    assert one["items"] == [status("scheduler")]
+    none = server.call("GET", path + "/x")
+    assert (none.status_code, none.json()["message"]) == (500, "Component not found: x")
+    for method in ("POST", "DELETE", "PUT"):
+        assert server.call(method, path + ("" if method == "POST" else "/x"), {}).status_code == 405
+
+
+def test_a_component_that_does_not_run_is_not_healthy():
+    s = Server(["--disable=kubelet,proxy,dns,scheduler"])
+    try:
+        def conditions():
+            items = s.call("GET", "/api/v1/componentstatuses").json()["items"]
+            return {i["metadata"]["name"]: i["conditions"] for i in items}
+
+        good = [{"type": "Healthy", "status": "True", "message": "ok"}]
+        eventually(lambda: conditions() == {
+            "controller-manager": good, "etcd-0": good, "scheduler": [
+                {"type": "Healthy", "status": "False",
+                 "message": "does not run in this process"}]})
+    finally:
+        s.stop()
 
 
 def test_every_resource_can_be_listed_and_watched(server):

@@ -3,6 +3,8 @@
 import base64
 import json
 import os
+import re
+import shutil
 import subprocess
 
 import pytest
@@ -349,6 +351,82 @@ def test_nodes(kubectl):
         assert kubectl("delete", "node", name) == 'node "%s" deleted\n' % name
 
 
+def test_drain_evicts_as_budgets_allow(kubectl):
+    ns, name = kubectl.namespace, "drained-" + kubectl.namespace
+    pod = "/api/v1/namespaces/%s/pods/p" % ns
+    budget = "/apis/policy/v1/namespaces/%s/poddisruptionbudgets/b/status" % ns
+
+    def merge(path, body):
+        r = kubectl.server.call("PATCH", path, body,
+                                headers={"Content-Type": "application/merge-patch+json"})
+        assert r.status_code == 200, r.text
+
+    def allow(count):  # as the disruption controller would say it
+        generation = kubectl.server.call("GET", budget).json()["metadata"]["generation"]
+        merge(budget, {"status": {
+            "disruptionsAllowed": count, "currentHealthy": 1 + count, "desiredHealthy": 1,
+            "expectedPods": 2, "observedGeneration": generation}})
+
+    kubectl("create", "-f", kubectl.file("n", {"apiVersion": "v1", "kind": "Node",
+                                               "metadata": {"name": name}}))
+    try:
+        kubectl("create", "-f", kubectl.file("p", {
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"a": "b"}},
+            "spec": {"nodeName": name, "terminationGracePeriodSeconds": 0,
+                     "containers": [{"name": "c", "image": "i"}]}}))
+        merge(pod + "/status", {"status": {"phase": "Running", "conditions": [
+            {"type": "Ready", "status": "True"}]}})
+        kubectl("create", "pdb", "b", "--selector=a=b", "--min-available=1")
+        allow(0)
+        said = kubectl.fails("drain", name)
+        assert "cannot delete" in said and "declare no controller" in said
+        assert "%s/p" % ns in said
+        said = kubectl.fails("drain", name, "--force", "--timeout=1s")
+        assert ("Cannot evict pod as it would violate the pod's disruption budget." in said), said
+        assert "deletionTimestamp" not in kubectl.server.call("GET", pod).json()["metadata"]
+        allow(1)
+        out = kubectl("drain", name, "--force", "--timeout=20s")
+        assert out.endswith("pod/p evicted\nnode/%s drained\n" % name)
+        assert kubectl.fails("get", "pod", "p") == \
+            'Error from server (NotFound): pods "p" not found\n'
+    finally:
+        kubectl("delete", "node", name)
+
+
+def test_patch_of_subresources(kubectl):
+    kubectl("create", "deployment", "d", "--image=i", "--replicas=0")
+    assert kubectl("patch", "deployment", "d", "--subresource=scale", "--type=merge", "-p",
+                   '{"spec":{"replicas":2}}') == "scale.autoscaling/d patched\n"
+    assert kubectl("get", "deployment", "d", "-o", "jsonpath={.spec.replicas}") == "2"
+    kubectl("create", "pdb", "b", "--selector=x=y", "--min-available=1")
+    assert kubectl("patch", "pdb", "b", "--subresource=status", "--type=merge", "-p",
+                   '{"status":{"expectedPods":7},"spec":{"minAvailable":5}}') == \
+        "poddisruptionbudget.policy/b patched\n"
+    assert kubectl("get", "pdb", "b", "-o",
+                   "jsonpath={.status.expectedPods} {.spec.minAvailable}") == "7 1"
+
+
+def test_describe_of_more_kinds(kubectl):
+    kubectl("create", "quota", "q", "--hard=pods=5")
+    kubectl("create", "pdb", "b", "--selector=a=b", "--min-available=1")
+    kubectl("create", "ingress", "i", "--rule=h.example/p=web:80")
+    kubectl("create", "job", "j", "--image=i:1")
+    kubectl("create", "cronjob", "c", "--image=i:2", "--schedule=@daily")
+    lines = rows(kubectl("describe", "quota", "q"))
+    assert ["Name:", "q"] in lines and ["Resource", "Used", "Hard"] in lines
+    lines = rows(kubectl("describe", "pdb", "b"))
+    assert ["Min", "available:", "1"] in lines and ["Selector:", "a=b"] in lines
+    lines = rows(kubectl("describe", "ingress", "i"))
+    assert ["h.example"] in lines and ["/p", "web:80"] == lines[lines.index(["h.example"]) + 1][:2]
+    lines = rows(kubectl("describe", "job", "j"))
+    assert ["Completions:", "1"] in lines and ["Image:", "i:1"] in lines
+    uid = kubectl("get", "job", "j", "-o", "jsonpath={.metadata.uid}")
+    assert ["Selector:", "batch.kubernetes.io/controller-uid=" + uid] in lines
+    lines = rows(kubectl("describe", "cronjob", "c"))
+    assert ["Schedule:", "@daily"] in lines and ["Image:", "i:2"] in lines
+    assert ["Concurrency", "Policy:", "Allow"] in lines
+
+
 def test_events(kubectl):
     kubectl("create", "deployment", "d", "--image=i")
     said = "Scaled up replica set d-"
@@ -374,6 +452,10 @@ def test_the_server_tells_what_it_is(kubectl):
     assert got["clientVersion"]["minor"] == kubectl.version.split(".")[1]
     assert got["serverVersion"]["major"] == "1"
     assert kubectl("get", "--raw", "/healthz") == "ok"
+    assert rows(kubectl("get", "cs")) == [["NAME", "STATUS", "MESSAGE", "ERROR"]] + [
+        [name, "Healthy", "ok"] for name in ("controller-manager", "etcd-0", "scheduler")]
+    for what in ("nodes", "pods"):
+        assert kubectl.fails("top", what) == "error: Metrics API not available\n"
     assert kubectl.fails("get", "--raw", "/no") == \
         "Error from server (NotFound): the server could not find the requested resource\n"
     assert "server: " + kubectl.server.url in kubectl("config", "view")
@@ -409,8 +491,19 @@ def test_our_own_client_makes_a_deployment(server, namespace):
     assert (got["metadata"]["labels"], got["spec"]["replicas"]) == ({"app": "web"}, 0)
     assert (container["name"], container["command"]) == ("tool", ["echo", 'a"b'])
     assert container["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
-    for flag in ("--replicas", "--port"):
-        bad = ours("create", "deployment", "no", "--image=i", flag + '=1,"paused":true')
-        assert bad.returncode == 1 and "invalid argument" in bad.stderr and flag in bad.stderr
+    for flag, name in (("--replicas", "-r, --replicas"), ("--port", "--port")):
+        for text, shown, why in (('1,"p":1', '1,\\"p\\":1', "invalid syntax"),
+                                 ("", "", "invalid syntax"),
+                                 ("99999999999", "99999999999", "value out of range")):
+            bad = ours("create", "deployment", "no", "--image=i", flag + "=" + text)
+            assert (bad.returncode, bad.stderr) == (1, (
+                'error: invalid argument "{0}" for "{1}" flag: strconv.ParseInt: parsing "{0}": {2}'
+                "\nSee 'kubectl create deployment --help' for usage.\n").format(shown, name, why))
+    odd = ours("create", "deployment", "odd", "--image=x/a_b.c:1", "--replicas=0", "--port=-1")
+    assert odd.returncode == 0, odd.stderr
+    got = server.call("GET", "/apis/apps/v1/namespaces/%s/deployments/odd" % namespace).json()
+    container = got["spec"]["template"]["spec"]["containers"][0]
+    assert re.fullmatch("a-b-c-[bcdfghjklmnpqrstvwxz2456789]{5}", container["name"])
+    assert "ports" not in container
     assert ours("get", "deployment", "no").stderr == \
         'Error from server (NotFound): deployments.apps "no" not found\n'

@@ -99,6 +99,8 @@ def field_flags(t, f):
         flags.append("FIELD_UNION")
     if nullable:
         flags.append("FIELD_NULLABLE")
+    if f.resource_list:
+        flags.append("FIELD_RESOURCE_LIST")
     return flags
 
 

@@ -194,10 +194,12 @@ def find_type(api, name, group, version, where):
 
 def parse_type_expr(api, f, text, t, where):
     f.card, f.enum, f.type = "CARD_ONE", None, None
+    f.resource_list = False  # amounts by the name of a resource
     f.raw_form = None  # of FIELD_RAW: which type it stands for
     m = re.match(r"map<([^,]+),(.*)>$", text)
     if m:
         f.card, text = "CARD_MAP", m.group(2)
+        f.resource_list = m.groups() == ("string:ResourceName", "quantity")
         if text.startswith("[]"):
             f.card, text = "CARD_MAP_LIST", text[2:]
     elif text.startswith("[]"):

@@ -95,6 +95,81 @@ static void test_create_generates_names(void **state)
     assert_string_equal(reply_str(s, one, "metadata.generateName"), "job-");
 }
 
+/* The simulated loop's random numbers, which can be drawn once more. */
+static struct random_seeded *random_of(struct server *s)
+{
+    return container_of(loop_random(s->loop), struct random_seeded, base);
+}
+
+static void fill_same(struct random *r, void *p, size_t n)
+{
+    (void)r;
+    memset(p, 0xff, n);
+}
+
+#define JOBS "/apis/batch/v1/namespaces/default/jobs"
+#define JOB                                                                                        \
+    "{\"metadata\":{\"generateName\":\"g-\"},\"spec\":{\"template\":{\"spec\":{"  \
+    "\"restartPolicy\":\"Never\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}"
+
+/* What a job's pods and selector have of its name and uid is that of the object itself. */
+static void assert_job_is_its_own(struct server *s, const struct reply *job)
+{
+    const char *name = reply_str(s, job, "metadata.name"), *uid = reply_str(s, job, "metadata.uid");
+    struct doc d = reply_doc(s, job);
+    const struct doc *labels = doc_path(&d, "spec.template.metadata.labels");
+    const struct doc *match = doc_path(&d, "spec.selector.matchLabels");
+
+    assert_int_equal(job->status, 201);
+    assert_int_equal(labels->n, 4);
+    assert_int_equal(match->n, 1);
+    assert_str_equal(doc_find(labels, STR("job-name"))->s, name);
+    assert_str_equal(doc_find(labels, STR("batch.kubernetes.io/job-name"))->s, name);
+    assert_str_equal(doc_find(labels, STR("controller-uid"))->s, uid);
+    assert_str_equal(doc_find(labels, STR("batch.kubernetes.io/controller-uid"))->s, uid);
+    assert_str_equal(doc_find(match, STR("batch.kubernetes.io/controller-uid"))->s, uid);
+}
+
+static void test_a_generated_name_that_is_taken(void **state)
+{
+    struct server *s = running(state);
+    struct random_seeded before = *random_of(s);
+    struct reply *dry = server_post(s, JOBS "?dryRun=All", JOB), *one, *two;
+
+    assert_job_is_its_own(s, dry);
+    *random_of(s) = before;
+    one = server_post(s, JOBS, JOB);
+    assert_job_is_its_own(s, one);
+    /* The same numbers make the same name: what comes next meets it. */
+    assert_string_equal(reply_str(s, one, "metadata.name"), reply_str(s, dry, "metadata.name"));
+    *random_of(s) = before;
+    two = server_post(s, JOBS, JOB);
+    assert_job_is_its_own(s, two);
+    assert_string_not_equal(reply_str(s, two, "metadata.name"), reply_str(s, one, "metadata.name"));
+    assert_string_not_equal(reply_str(s, two, "metadata.uid"), reply_str(s, one, "metadata.uid"));
+}
+
+static void test_generated_names_that_are_all_taken(void **state)
+{
+    struct server *s = running(state);
+    void (*fill)(struct random *r, void *p, size_t n) = random_of(s)->base.fill;
+    struct reply *one, *two;
+
+    random_of(s)->base.fill = fill_same;
+    one = server_post(s, JOBS, JOB);
+    two = server_post(s, JOBS, JOB);
+    random_of(s)->base.fill = fill;
+    assert_job_is_its_own(s, one);
+    assert_int_equal(two->status, 409);
+    assert_string_equal(reply_str(s, two, "reason"), "AlreadyExists");
+    assert_string_equal(reply_str(s, two, "message"),
+                        arena_printf(&s->arena,
+                                     "jobs.batch \"%s\" already exists, the server was not able "
+                                     "to generate a unique name for the object",
+                                     reply_str(s, one, "metadata.name")));
+    assert_int_equal(reply_int(s, two, "details.retryAfterSeconds"), 1);
+}
+
 static void test_create_dry_run_stores_nothing(void **state)
 {
     struct server *s = running(state);
@@ -595,6 +670,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         T(test_create_sets_metadata),
         T(test_create_generates_names),
+        T(test_a_generated_name_that_is_taken),
+        T(test_generated_names_that_are_all_taken),
         T(test_create_dry_run_stores_nothing),
         T(test_create_strict_fields),
         T(test_create_from_yaml),

@@ -206,6 +206,30 @@ static void test_defaults_fill_only_absent_fields(void **state)
     assert_str_equal(spec->ports.v[1].protocol, "UDP");
 }
 
+static void test_defaults_round_amounts_of_resources_up(void **state)
+{
+    auto_arena a = {0};
+    struct core_resource_requirements *r = decode(
+        &a, &type_core_resource_requirements,
+        "{\"limits\":{\"cpu\":\"100100u\",\"memory\":\"1Gi\"},\"requests\":{\"cpu\":\"1n\"}}");
+    struct core_node_status *n =
+        decode(&a, &type_core_node_status, "{\"capacity\":{\"cpu\":\"1.0001\"}}");
+    struct core_persistent_volume_claim *fine = decode(
+        &a, &type_core_persistent_volume_claim,
+        "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"1500m\"}}}}");
+    auto_buf text = {0};
+
+    (void)state;
+    typed_default(&type_core_resource_requirements, r, &a);
+    typed_write_json(&type_core_resource_requirements, r, &text);
+    assert_str_equal(buf_view(&text), "{\"limits\":{\"cpu\":\"101m\",\"memory\":\"1Gi\"},"
+                                      "\"requests\":{\"cpu\":\"1m\"}}");
+    typed_default(&type_core_node_status, n, &a);
+    assert_str_equal(quantity_str(&a, n->capacity.v[0].value), "1001m");
+    typed_default(&type_core_persistent_volume_claim, fine, &a);
+    assert_str_equal(quantity_str(&a, fine->spec.resources.requests.v[0].value), "1500m");
+}
+
 static void test_declared_default_of_a_pointer(void **state)
 {
     auto_arena a = {0};
@@ -375,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_deep_schemas_are_refused),
         cmocka_unit_test(test_element_budget_stops_amplification),
         cmocka_unit_test(test_defaults_fill_only_absent_fields),
+        cmocka_unit_test(test_defaults_round_amounts_of_resources_up),
         cmocka_unit_test(test_declared_default_of_a_pointer),
         cmocka_unit_test(test_equal_is_semantic),
         cmocka_unit_test(test_clone_is_independent),
