@@ -112,7 +112,9 @@ static enum stage_result join(struct request *rq)
     b->rq = NULL;
     request_mark_finished(rq, 101);
     b->near.ws = websocket_accept(x, protocol, &h);
-    if (!b->near.ws)
+    if (b->near.ws)
+        websocket_patience(b->near.ws, TUNNEL_IDLE_MS);
+    else
         websocket_close(b->far.ws, CLOSE_BAD_GATEWAY);
     return STAGE_DONE;
 }

@@ -8,6 +8,7 @@
 #include "kubelet/server_stream.h"
 #include "kubelet/spdy.h"
 #include "net/conn.h"
+#include "net/tunnel.h"
 #include "net/websocket.h"
 
 enum {
@@ -194,6 +195,7 @@ static void join(struct bridge *b)
         conn_abort(b->far);
         return;
     }
+    websocket_patience(b->near, TUNNEL_IDLE_MS);
     if (b->tunnel)
         return;
     open_streams(b);

@@ -65,6 +65,11 @@ bool websocket_send(struct websocket *w, struct str data, bool binary)
     return !w->full;
 }
 
+void websocket_patience(struct websocket *w, uint32_t ms)
+{
+    conn_patience(w->conn, ms);
+}
+
 static void send_close(struct websocket *w, int code)
 {
     char payload[2] = {(char)(code >> 8), (char)code};

@@ -27,6 +27,9 @@ bool websocket_send(struct websocket *w, struct str data, bool binary);
 /** Stops (true) or resumes reading: back-pressure. What has been read already is still
  *  delivered; a paused one does not see the peer's end. */
 void websocket_pause(struct websocket *w, bool pause);
+/** The peer may take nothing for @ms before it is cut, in place of a minute, also after
+ *  websocket_close(): for streams whose reader may be a person. */
+void websocket_patience(struct websocket *w, uint32_t ms);
 /** Sends close with @code, then ends; on_closed follows. Idempotent. */
 void websocket_close(struct websocket *w, int code);
 /** Opens as a client: @on_open(@rq's arg, w or NULL, http status or 0, protocol, err) exactly once,
