@@ -271,6 +271,29 @@ def test_a_folder_of_etcd_is_refused():
         assert b"holds the data of an etcd" in p.stderr
 
 
+def test_a_server_keeps_its_state_in_skiff_etcd(etcd):
+    s = Server(["--etcd-servers=" + etcd.url])
+    try:
+        core = s.api(k8s.CoreV1Api)
+        core.create_namespaced_config_map("default", {"metadata": {"name": "there"}, "data": {"a": "1"}})
+        key = "/registry/configmaps/default/there"
+        kv = etcd.json("get", key)["kvs"][0]
+        assert base64.b64decode(kv["value"]).startswith(b"k8s\0")  # as Kubernetes writes it
+        seen = core.read_namespaced_config_map("there", "default")
+        assert int(seen.metadata.resource_version) == kv["mod_revision"]
+        etcd.ctl("del", key)
+
+        def gone():
+            try:
+                core.read_namespaced_config_map("there", "default")
+            except k8s.ApiException as e:
+                return e.status == 404
+            return False
+        eventually(gone)
+    finally:
+        s.stop()
+
+
 def test_the_servers_store_is_shown_and_guarded():
     ports = [free_port(), free_port()]
     s = Server(["--etcd-listen=https://127.0.0.1:%d,http://127.0.0.1:%d" % tuple(ports)])

@@ -302,6 +302,30 @@ static void test_every_flipped_bit_of_the_state_is_found(void **state)
     assert_int_equal(state_read(&crc, str_sub(bytes, 0, 20), &got, &err), ERR_PARSE);
 }
 
+/* Stores of the format before leases are refused, with what to do. */
+static void test_a_store_of_another_format_is_refused(void **state)
+{
+    struct crc32c crc;
+    struct engine_state s = {7, 100, 3, 4, true};
+    unsigned char p[STATE_BYTES];
+    struct str bytes = {(const char *)p, sizeof(p)};
+    struct err err = {0};
+    uint32_t sum;
+
+    (void)state;
+    crc32c_init(&crc);
+    state_write(&crc, &s, p);
+    assert_int_equal(p[4], 2);
+    p[4] = 1;
+    sum = crc32c_add(&crc, 0, str_sub(bytes, 4, sizeof(p)));
+    for (int i = 0; i < 4; i++)
+        p[i] = (unsigned char)(sum >> (8 * i));
+    assert_int_equal(state_read(&crc, bytes, &s, &err), ERR_PARSE);
+    assert_string_equal(err.msg,
+                        "its format is 1, this program's is 2: get the objects with the program "
+                        "that wrote them, move the folder away, and apply them again");
+}
+
 /* Entries are not summed, but must agree with their record in everything. */
 static void test_changed_entry_is_found(void **state)
 {
@@ -497,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_damaged_key_is_noticed),
         cmocka_unit_test(test_every_flipped_bit_of_a_record_is_found),
         cmocka_unit_test(test_every_flipped_bit_of_the_state_is_found),
+        cmocka_unit_test(test_a_store_of_another_format_is_refused),
         cmocka_unit_test(test_changed_entry_is_found),
         cmocka_unit_test(test_file_cut_short_is_an_error),
         cmocka_unit_test(test_map_may_end_anywhere),
