@@ -104,7 +104,8 @@ static void check_notes(struct engine *e, const char *want)
     assert_string_equal(buf_cstr(&b), want);
 }
 
-static const char *const notes_before = "n/gone=1 n/kept=1 ", *const notes_after = "n/kept=3 n/new= ";
+static const char *const notes_before = "n/gone=1 n/kept=1 ";
+static const char *const notes_after = "n/kept=3 n/new= ";
 
 /* Notes are part of a batch that may fail, and of none that follows it. */
 static int try_notes(struct engine *e, struct err *err)
