@@ -92,8 +92,9 @@ static void test_approval_is_final(void **state)
     assert_int_equal(r->status, 422);
     assert_string_equal(reply_str(s, r, "message"),
                         "CertificateSigningRequest.certificates.k8s.io \"c\" is invalid: "
-                        "status.conditions: Forbidden: updates may not remove a condition of type "
-                        "\"Approved\"");
+                        "[status.conditions: Forbidden: updates may not remove a condition of type "
+                        "\"Approved\", status.conditions: Forbidden: updates may not remove a "
+                        "condition of type \"Failed\"]");
 }
 
 static void test_unknown_subresources_are_not_found(void **state)
