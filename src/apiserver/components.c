@@ -51,8 +51,7 @@ static struct object *component_object(struct request *rq, size_t i)
 {
     if (i < COMPONENT__N)
         return status_object(rq, names[i], component_fault(rq, (enum component)i));
-    return status_object(rq, store_name,
-                         health_store(rq->as) ? NULL : "the store does not answer");
+    return status_object(rq, store_name, health_store(rq->as) ? NULL : "the store does not answer");
 }
 
 static enum stage_result get_component(struct request *rq)
@@ -63,9 +62,8 @@ static enum stage_result get_component(struct request *rq)
     while (i < COMPONENT__N && !str_eqz(rq->name, names[i]))
         i++;
     if (i == COMPONENT__N && !str_eqz(rq->name, store_name))
-        return status_fail_plain(rq, 500,
-                                 arena_printf(rq->arena, "Component not found: %.*s",
-                                              STR_ARG(rq->name)));
+        return status_fail_plain(
+            rq, 500, arena_printf(rq->arena, "Component not found: %.*s", STR_ARG(rq->name)));
     o = component_object(rq, i);
     (void)respond_object(rq, 200, o);
     (void)object_unref(o);

@@ -170,7 +170,7 @@ static int show(struct kubectl *k, const struct named *n, bool many, bool *ret_a
         if (rows && rows->n > 0) {
             if (many && *ret_any)
                 putchar('\n');
-            print_table(k, &d, true, STR_NULL);
+            print_table(k, &d, true, many ? short_name(k, n->res, STR("")) : STR_NULL);
             *ret_any = true;
         }
     } else if (strcmp(k->output, "name") == 0) {

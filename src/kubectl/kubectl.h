@@ -97,5 +97,6 @@ MUST_USE int jsonpath_print(struct str template_, const struct doc *d, struct bu
                             struct err *err);
 /** Prints @d as -o asks: json, yaml, name, jsonpath=... False and a message for unknown forms. */
 bool print_object(struct kubectl *k, const struct doc *d);
-/** Prints a Table document; @header false leaves the names of columns out. @wide: all columns. */
-void print_table(struct kubectl *k, const struct doc *table, bool header, struct str prefix_ns);
+/** Prints a Table document; @header false leaves the names of columns out; @prefix
+ *  ("pod/", may be empty) goes before each object's name. */
+void print_table(struct kubectl *k, const struct doc *table, bool header, struct str prefix);

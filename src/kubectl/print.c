@@ -6,7 +6,7 @@
 #include "codec/timefmt.h"
 #include "codec/yaml.h"
 
-enum { COLUMNS_MAX = 64, GAP = 3 };
+enum { COLUMNS_MAX = 64, GAP = 3, WIDTH_MIN = 3 };
 
 bool print_object(struct kubectl *k, const struct doc *d)
 {
@@ -67,9 +67,21 @@ static void choose_columns(struct kubectl *k, const struct doc *defs, struct tab
             *p = (char)(*p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
         t->names[t->n] = str_from(upper);
         t->columns[t->n] = i;
-        t->width[t->n] = name.len;
+        t->width[t->n] = MAX(k->no_headers ? 0 : name.len, WIDTH_MIN);
         t->n++;
     }
+}
+
+/* The text of column @c of a row; names get @prefix ("pod/"). */
+static struct str shown(const struct table *t, const struct doc *cells, size_t c, struct str prefix)
+{
+    struct str text = t->columns[c] < cells->n
+                          ? cell_text(t->arena, &cells->items[t->columns[c]])
+                          : STR("");
+
+    if (str_empty(prefix) || !str_eqz(t->names[c], "NAME"))
+        return text;
+    return str_printf(t->arena, "%.*s%.*s", STR_ARG(prefix), STR_ARG(text));
 }
 
 static struct str labels_text(struct arena *a, const struct doc *row)
@@ -92,21 +104,19 @@ static void put(struct str text, size_t width, bool last)
         printf("%*s", (int)(width - MIN(width, text.len) + GAP), "");
 }
 
-void print_table(struct kubectl *k, const struct doc *table, bool header, struct str prefix_ns)
+void print_table(struct kubectl *k, const struct doc *table, bool header, struct str prefix)
 {
     auto_arena a = {0};
     struct table t = {.arena = &a};
     const struct doc *rows = doc_find(table, STR("rows"));
-    size_t ns_width = strlen("NAMESPACE");
+    size_t ns_width = k->no_headers ? 0 : strlen("NAMESPACE");
 
-    (void)prefix_ns;
     choose_columns(k, doc_find(table, STR("columnDefinitions")), &t);
     for (uint32_t i = 0; rows && i < rows->n; i++) {
         const struct doc *cells = doc_find(&rows->items[i], STR("cells"));
 
         for (size_t c = 0; cells && c < t.n; c++) {
-            if (t.columns[c] < cells->n)
-                t.width[c] = MAX(t.width[c], cell_text(&a, &cells->items[t.columns[c]]).len);
+            t.width[c] = MAX(t.width[c], shown(&t, cells, c, prefix).len);
         }
         ns_width = MAX(ns_width, doc_path_str(&rows->items[i], "object.metadata.namespace").len);
     }
@@ -124,8 +134,7 @@ void print_table(struct kubectl *k, const struct doc *table, bool header, struct
         if (k->all_namespaces)
             put(doc_path_str(&rows->items[i], "object.metadata.namespace"), ns_width, false);
         for (size_t c = 0; cells && c < t.n; c++)
-            put(t.columns[c] < cells->n ? cell_text(&a, &cells->items[t.columns[c]]) : STR(""),
-                t.width[c], c + 1 == t.n && !k->show_labels);
+            put(shown(&t, cells, c, prefix), t.width[c], c + 1 == t.n && !k->show_labels);
         if (k->show_labels)
             put(labels_text(&a, &rows->items[i]), 0, true);
     }

@@ -145,8 +145,8 @@ int kubectl_wait(struct kubectl *k)
 
         while ((r = look(k, &names[i], &w)) == 0) {
             if (loop_now_ms(k->loop) >= until)
-                return fail("timed out waiting for the condition on %.*s",
-                            STR_ARG(short_name(k, names[i].res, names[i].name)));
+                return fail("timed out waiting for the condition on %s/%.*s", names[i].res->plural,
+                            STR_ARG(names[i].name));
             pause_ms(k, POLL_MS);
         }
         if (r < 0)

@@ -476,6 +476,28 @@ def test_proxy(kubectl):
             p.kill()
 
 
+def test_our_own_client_prints_as_kubectl_does(kubectl):
+    kubectl("run", "p", "--image=i", "--labels=a=b")
+    kubectl("create", "cm", "c", "--from-literal=k=v")
+    name = kubectl.namespace
+    kubectl("wait", "pod/p", "--for=condition=PodScheduled=False", "--timeout=10s")
+    for words in ("get pods", "get pods -o wide", "get pods,cm", "get pods -o name",
+                  "get pod p -o yaml", "get cm,pods -o name", "get pods --no-headers",
+                  "get pods --show-labels", "get pods -l a=c", "get jobs", "get pods no",
+                  "get no-such", "get cm c -o yaml", "delete cm no", "logs p",
+                  "get pods -o jsonpath={.items[0].metadata.name}"):
+        theirs = kubectl.run(*words.split())
+        ours = subprocess.run([kubectl.server.binary, "kubectl", "-n", name, *words.split()],
+                              env=kubectl.env, text=True, timeout=40, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE)
+
+        def timeless(text):  # ages go on meanwhile
+            return re.sub(r"\b\d+s\b", "AGE", text)
+
+        assert (ours.returncode, timeless(ours.stdout), ours.stderr) == \
+            (theirs.returncode, timeless(theirs.stdout), theirs.stderr), words
+
+
 def test_our_own_client_makes_a_deployment(server, namespace):
     def ours(*args):
         return subprocess.run([server.binary, "kubectl", "--kubeconfig", server.kubeconfig, "-n",
