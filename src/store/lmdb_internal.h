@@ -3,6 +3,7 @@
  *     engine_lmdb.c  reads, the open batch, commit
  *     lmdb_wal.c     the log that makes a batch durable
  *     lmdb_open.c    open, checkpoint, close
+ *     lmdb_check.c   looks for damage before LMDB opens its file
  *     lmdb_record.c  what records look like
  *     lmdb_note.c    small values without revisions
  *     lmdb_compact.c forgets old history
@@ -116,6 +117,9 @@ void lmdb_read_end(struct engine_lmdb *e); /** What was read stays valid until t
 void lmdb_release_pages(struct engine_lmdb *e);
 /** Writes the state record within @txn. An LMDB code. */
 int lmdb_state_write(struct engine_lmdb *e, MDB_txn *txn, const struct engine_state *s);
+/** Walks the trees of data.mdb in @dir, which LMDB has not opened. ERR_PARSE (damaged: LMDB might
+ *  crash), ERR_IO. */
+MUST_USE int lmdb_check(const char *dir, struct err *err);
 /** Makes the environment usable again after an error that LMDB does not survive: opens it anew. */
 MUST_USE int lmdb_revive(struct engine_lmdb *e, struct err *err);
 /** Sees to it that the transaction has what the log has: makes it anew if it was lost. */

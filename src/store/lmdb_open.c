@@ -324,6 +324,8 @@ int lmdb_setup(struct engine_lmdb *e, const char *dir, struct err *err)
     if (r == 0)
         r = data_make(e, err);
     if (r == 0)
+        r = lmdb_check(dir, err);
+    if (r == 0)
         r = env_open(e, err);
     if (r == 0)
         r = state_begin(e, err);
