@@ -11,6 +11,7 @@ static const struct command commands[] = {
     {"server", "run a whole cluster in one process", cmd_server},
     {"apiserver", "run an API server, over an etcd that several may share", cmd_apiserver},
     {"kubectl", "control a cluster: get, apply, logs, exec, ...", cmd_kubectl},
+    {"snapshot", "save the state of a cluster to a file, check and restore it", cmd_snapshot},
     {"check", "tell what this machine lacks to run a node, and what to do", cmd_check},
     {"version", "print the version", cmd_version},
 };
