@@ -1,9 +1,9 @@
-/* backup.c - GET /skiff/v1/snapshot: all that the store holds, at one revision, as store/backup_file.h
- * has it.
+/* backup.c - GET /skiff/v1/snapshot: all that the store holds at one revision, in the form of
+ * store/backup_file.h.
  *
- * The store's thread fills a buffer in raw transactions, a bounded piece each; the connection empties
- * it before the next. The first transaction only learns the revision: what it sees is committed once
- * it is done, so nothing of a batch that failed can get in.
+ * The store's thread fills a buffer in raw transactions, a bounded piece each; the connection
+ * empties it before the next. The first transaction only learns the revision: what it sees is
+ * committed once it is done, so nothing of a batch that failed can get in.
  */
 #include "apiserver/stages.h"
 #include "store/backup_file.h"

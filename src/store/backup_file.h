@@ -3,8 +3,8 @@
  *     "SKIFFBAK", format (1), 0              8 + 4 + 4 bytes
  *     blocks: length, checksum, payload      4 + 4 + length bytes
  *
- * All numbers are little-endian; a checksum is the CRC32C of the length's bytes and the payload. The
- * first byte of a payload says what it is:
+ * All numbers are little-endian; a checksum is the CRC32C of the length's bytes and the payload.
+ * The first byte of a payload says what it is:
  *
  *     1  head, the first block: revision, time (nanoseconds since 1970)         8 + 8
  *     2  record, in order of keys: create revision, mod revision, version, lease,
@@ -30,7 +30,8 @@ struct backup_writer {
 };
 /** Starts: appends the head to @out. Ends with backup_writer_deinit(). */
 void backup_begin(struct backup_writer *w, int64_t revision, int64_t time_ns, struct buf *out);
-void backup_record(struct backup_writer *w, const struct raw_kv *kv, struct buf *out); /** Appends. */
+/** Appends a record. */
+void backup_record(struct backup_writer *w, const struct raw_kv *kv, struct buf *out);
 void backup_end(struct backup_writer *w, struct buf *out);  /** Appends the last block. */
 void backup_writer_deinit(struct backup_writer *w);         /** Idempotent. */
 
