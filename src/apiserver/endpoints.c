@@ -14,6 +14,7 @@ const struct endpoint endpoints[] = {
     {"/openapi/v3", true, stage_openapi_v3},
     {"/openid/v1/jwks", false, stage_openid_jwks},
     {"/readyz", true, stage_health},
+    {"/skiff/v1/snapshot", false, stage_backup},
     {"/version", false, stage_version},
     {"/.well-known/openid-configuration", false, stage_openid_configuration},
     {NULL, false, NULL},

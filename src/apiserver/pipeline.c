@@ -297,7 +297,7 @@ bool request_long_running(const struct request *rq)
     static const char *const streams[] = {"attach", "exec", "proxy", "log", "portforward"};
 
     if (!rq->is_resource)
-        return false;
+        return str_eqz(rq->path, "/skiff/v1/snapshot");
     if (rq->verb == VERB_WATCH || str_eqz(rq->verb_name, "proxy"))
         return true;
     for (size_t i = 0; i < ARRAY_LEN(streams); i++) {

@@ -144,6 +144,9 @@ enum stage_result stage_metrics(struct request *rq); /** /metrics */
 /** Counts an answered request. Any loop. metrics.c */
 void metrics_request_done(struct request *rq, int status, int64_t duration_ns);
 
+/* backup.c */
+enum stage_result stage_backup(struct request *rq); /** /skiff/v1/snapshot */
+
 /* jwks.c */
 enum stage_result stage_openid_configuration(struct request *rq); /** /.well-known/... */
 enum stage_result stage_openid_jwks(struct request *rq);          /** /openid/v1/jwks */

@@ -12,6 +12,7 @@ static const struct command commands[] = {
     {"apiserver", "run an API server, over an etcd that several may share", cmd_apiserver},
     {"etcd", "run the store alone, served as etcd v3", cmd_etcd},
     {"kubectl", "control a cluster: get, apply, logs, exec, ...", cmd_kubectl},
+    {"snapshot", "save the state of a cluster to a file, check and restore it", cmd_snapshot},
     {"check", "tell what this machine lacks to run a node, and what to do", cmd_check},
     {"version", "print the version", cmd_version},
 };

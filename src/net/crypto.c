@@ -3,6 +3,7 @@
 #include "codec/base64.h"
 #include "codec/json.h"
 #include "net/tls_internal.h"
+#include <assert.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
@@ -19,6 +20,41 @@ struct jwt_key {
     char *id;
     char *x, *y; /* base64url */
 };
+
+struct digest *digest_new(void)
+{
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    int ok = c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) == 1;
+
+    assert(ok); /* it fails without memory only */
+    (void)ok;
+    return (struct digest *)c;
+}
+
+void digest_add(struct digest *d, struct str bytes)
+{
+    int ok = EVP_DigestUpdate((EVP_MD_CTX *)d, bytes.p, bytes.len);
+
+    assert(ok == 1);
+    (void)ok;
+}
+
+void digest_sum(const struct digest *d, uint8_t ret_digest[32])
+{
+    EVP_MD_CTX *copy = EVP_MD_CTX_new();
+    int ok = copy && EVP_MD_CTX_copy_ex(copy, (const EVP_MD_CTX *)d) == 1 &&
+             EVP_DigestFinal_ex(copy, ret_digest, NULL) == 1;
+
+    assert(ok);
+    (void)ok;
+    EVP_MD_CTX_free(copy);
+}
+
+struct digest *digest_free(struct digest *d)
+{
+    EVP_MD_CTX_free((EVP_MD_CTX *)d);
+    return NULL;
+}
 
 void sha256(struct str bytes, uint8_t ret_digest[32])
 {

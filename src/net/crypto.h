@@ -5,6 +5,11 @@
 
 void sha256(struct str bytes, uint8_t ret_digest[32]); /** SHA-256. */
 void sha512(struct str bytes, uint8_t ret_digest[64]); /** SHA-512. */
+struct digest; /* a SHA-256 of bytes that come in pieces */
+struct digest *digest_new(void);                     /** Of nothing yet. */
+void digest_add(struct digest *d, struct str bytes); /** Adds @bytes. */
+void digest_sum(const struct digest *d, uint8_t ret_digest[32]); /** Of what was added so far. */
+struct digest *digest_free(struct digest *d);        /** NULL is a no-op; returns NULL. */
 /** True if equal, in time that depends on the lengths only. */
 bool crypto_equal(struct str a, struct str b);
 

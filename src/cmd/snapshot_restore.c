@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* snapshot_restore.c - a new store from a snapshot's file.
+ *
+ * The engine wants revisions that rise, and the file is in order of keys: the first pass, which
+ * verifies, notes where each record is; they are then written in order of their mod revision. Then
+ * the revision jumps ahead, and history before that is forgotten, so that nobody who knew what was
+ * written after the snapshot mistakes a new revision for one of those.
+ */
+#include "base/vec.h"
+#include "cmd/files.h"
+#include "cmd/snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum { REVISIONS_MARGIN = 1000000, BATCH_BYTES = 4 << 20, FRAME_BYTES = 8 };
+struct place {
+    uint64_t offset;
+    int64_t revision;
+};
+struct restore {
+    VEC(struct place) places;
+    struct crc32c crc;
+    struct buf block;
+    int fd;
+};
+
+static int note_place(void *arg, const struct raw_kv *kv, uint64_t offset, struct err *err)
+{
+    struct restore *s = arg;
+    struct place p = {offset, kv->mod_revision};
+
+    (void)err;
+    vec_push(&s->places, p);
+    return 0;
+}
+
+static int by_revision(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+
+    if (x->revision != y->revision)
+        return x->revision < y->revision ? -1 : 1;
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+static int read_at(int fd, char *p, size_t n, uint64_t offset, struct err *err)
+{
+    while (n > 0) {
+        ssize_t got = pread(fd, p, n, (off_t)offset);
+
+        if (got <= 0)
+            return err_new(err, ERR_IO, "read: %s", got ? strerror(errno) : "the file has changed");
+        p += got;
+        n -= (size_t)got;
+        offset += (uint64_t)got;
+    }
+    return 0;
+}
+
+static int load_record(struct restore *s, uint64_t offset, struct raw_kv *ret_kv, struct err *err)
+{
+    unsigned char length[4];
+    size_t n;
+    int r = read_at(s->fd, (char *)length, sizeof(length), offset, err);
+
+    if (r < 0)
+        return r;
+    n = FRAME_BYTES + ((size_t)length[0] | (size_t)length[1] << 8 | (size_t)length[2] << 16 |
+                       (size_t)length[3] << 24);
+    if (n > FRAME_BYTES + (size_t)BACKUP_BLOCK_MAX)
+        return err_new(err, ERR_IO, "the file has changed");
+    buf_reset(&s->block);
+    r = read_at(s->fd, buf_reserve(&s->block, n), n, offset, err);
+    s->block.len = n;
+    return r < 0 ? r : backup_record_read(&s->crc, buf_view(&s->block), ret_kv, err);
+}
+
+static int jump(struct engine *e, int64_t revision, struct err *err)
+{
+    bool more = true;
+    int r = e->ops->put(e, revision, STR("/skiff/restored"), STR("{}"), 0, err);
+
+    if (r == 0)
+        r = e->ops->remove(e, revision + 1, STR("/skiff/restored"), err);
+    if (r == 0)
+        r = e->ops->commit(e, err);
+    while (r == 0 && more)
+        r = e->ops->compact(e, revision + 1, &more, err);
+    return r;
+}
+
+static int fill(struct restore *s, struct engine *e, int64_t revision, struct err *err)
+{
+    size_t batch = 0;
+    int r = 0;
+
+    for (size_t i = 0; i < s->places.n && r == 0; i++) {
+        struct raw_kv kv;
+
+        r = load_record(s, s->places.v[i].offset, &kv, err);
+        if (r == 0)
+            r = e->ops->put(e, kv.mod_revision, kv.key, kv.value, kv.lease, err);
+        batch += s->block.len;
+        /* What has one revision is in one batch. */
+        if (r == 0 && batch >= BATCH_BYTES && i + 1 < s->places.n &&
+            s->places.v[i + 1].revision > kv.mod_revision) {
+            batch = 0;
+            r = e->ops->commit(e, err);
+        }
+    }
+    return r < 0 ? r : jump(e, revision + REVISIONS_MARGIN, err);
+}
+
+static int make_store(struct restore *s, const char *dir, int64_t revision, struct err *err)
+{
+    struct engine *e;
+    int r = folder_make(dir, 0700, err);
+
+    if (r == 0)
+        r = engine_lmdb_open(dir, &e, err);
+    if (r < 0)
+        return r;
+    r = fill(s, e, revision, err);
+    e->ops->close(e);
+    return r;
+}
+
+static int restore_verified(struct restore *s, const char *data_dir, int64_t revision,
+                            struct err *err)
+{
+    auto_arena a = {0};
+    const char *beside = arena_printf(&a, "%s.restoring", data_dir);
+    int r;
+
+    /* It is empty, or not there: rmdir says which. */
+    if (rmdir(data_dir) < 0 && errno != ENOENT)
+        return err_new(err, ERR_EXISTS, "%s: %s", data_dir, strerror(errno));
+    if (mkdir(beside, 0700) < 0)
+        return err_new(err, ERR_EXISTS, "make folder %s: %s", beside, strerror(errno));
+    r = make_store(s, arena_printf(&a, "%s/store", beside), revision, err);
+    if (r < 0)
+        return err_wrap(err, r, "%s, which is left behind", beside);
+    if (rename(beside, data_dir) < 0)
+        return err_new(err, ERR_IO, "rename %s: %s", beside, strerror(errno));
+    return 0;
+}
+
+int snapshot_restore(const char *path, const char *data_dir, int64_t *ret_revision,
+                     struct err *err)
+{
+    struct restore s = {0};
+    struct backup_reader r = {.on_record = note_place, .arg = &s};
+    int code;
+
+    backup_reader_init(&r);
+    crc32c_init(&s.crc);
+    code = snapshot_read(path, &r, err);
+    if (code == 0) {
+        auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+
+        s.fd = fd;
+        if (s.places.n)
+            qsort(s.places.v, s.places.n, sizeof(s.places.v[0]), by_revision);
+        code = fd < 0 ? err_new(err, ERR_IO, "open %s: %s", path, strerror(errno))
+                      : restore_verified(&s, data_dir, r.revision, err);
+    }
+    *ret_revision = r.revision;
+    backup_reader_deinit(&r);
+    vec_deinit(&s.places);
+    buf_deinit(&s.block);
+    return code;
+}
