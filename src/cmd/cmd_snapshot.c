@@ -2,6 +2,7 @@
 /* cmd_snapshot.c - `skiff snapshot save|status|restore FILE`. */
 #include "client/client_https.h"
 #include "cmd/cmd.h"
+#include "cmd/files.h"
 #include "cmd/flags.h"
 #include "cmd/snapshot.h"
 
@@ -145,8 +146,8 @@ static int save(const char *path, const struct options *o, struct backup_reader 
     const char *beside = arena_printf(&a, "%s.partial", path);
     int code = save_beside(beside, o, r, err);
 
-    if (code == 0 && rename(beside, path) < 0)
-        code = err_new(err, ERR_IO, "rename %s: %s", beside, strerror(errno));
+    if (code == 0)
+        code = file_rename(beside, path, err);
     if (code < 0)
         (void)unlink(beside);
     return code;

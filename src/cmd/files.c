@@ -66,6 +66,22 @@ int file_write(const char *path, struct str text, mode_t mode, struct err *err)
     return 0;
 }
 
+int file_rename(const char *from, const char *to, struct err *err)
+{
+    auto_arena a = {0};
+    const char *slash = strrchr(to, '/');
+    const char *folder = !slash       ? "."
+                         : slash == to ? "/"
+                                       : arena_printf(&a, "%.*s", (int)(slash - to), to);
+    auto_fd fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (rename(from, to) < 0)
+        return err_new(err, ERR_IO, "rename %s: %s", from, strerror(errno));
+    if (fd < 0 || fsync(fd) < 0)
+        return err_new(err, ERR_IO, "sync %s: %s", folder, strerror(errno));
+    return 0;
+}
+
 int folder_make(const char *path, mode_t mode, struct err *err)
 {
     auto_arena a = {0};

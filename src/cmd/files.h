@@ -9,6 +9,8 @@
 MUST_USE int file_read(const char *path, struct arena *a, struct str *ret_text, struct err *err);
 /** Replaces @path by @text with @mode: written beside it, synced, renamed. ERR_IO. */
 MUST_USE int file_write(const char *path, struct str text, mode_t mode, struct err *err);
+/** Renames a file or folder whose contents are synced, and syncs the folder it is in. ERR_IO. */
+MUST_USE int file_rename(const char *from, const char *to, struct err *err);
 /** Makes folder @path and its parents with @mode. ERR_IO. */
 MUST_USE int folder_make(const char *path, mode_t mode, struct err *err);
 /** True if @path exists. */

@@ -143,9 +143,7 @@ static int restore_verified(struct restore *s, const char *data_dir, int64_t rev
     r = make_store(s, arena_printf(&a, "%s/store", beside), revision, err);
     if (r < 0)
         return err_wrap(err, r, "%s, which is left behind", beside);
-    if (rename(beside, data_dir) < 0)
-        return err_new(err, ERR_IO, "rename %s: %s", beside, strerror(errno));
-    return 0;
+    return file_rename(beside, data_dir, err);
 }
 
 int snapshot_restore(const char *path, const char *data_dir, int64_t *ret_revision,
