@@ -227,20 +227,6 @@ static void deinit(struct etcd_cmd *c)
     arena_deinit(&c->arena);
 }
 
-static int set_log_level(const char *level, struct err *err)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (strcmp(level, names[i]) == 0) {
-            log_set_level((enum log_level)i);
-            return 0;
-        }
-    }
-    return err_new(err, ERR_BAD_REQUEST, "--log-level: \"%s\" is none of debug, info, warn, error",
-                   level);
-}
-
 static const char usage[] =
     "Usage: skiff etcd [flags]\n\n"
     "Runs the store alone, served as an etcd v3 of one member. The flags are etcd's; those about\n"
@@ -308,7 +294,7 @@ int cmd_etcd(int argc, char **argv)
     if (r == 0 && words > 0)
         r = err_new(&err, ERR_BAD_REQUEST, "unexpected word \"%s\"; see --help", argv[1]);
     if (r == 0)
-        r = set_log_level(f->log_level, &err);
+        r = flags_set_log_level(f->log_level, &err);
     if (r < 0) {
         fprintf(stderr, "skiff etcd: %s\n", err.msg);
         return 2;

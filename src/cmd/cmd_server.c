@@ -398,20 +398,6 @@ static const char usage_apiserver[] =
     "Runs the API server alone: `skiff server` without its other parts. Several may run over one\n"
     "etcd (--etcd-servers), each with a copy of <data-dir>/pki and of nothing else.";
 
-static int set_log_level(const char *level, struct err *err)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        if (strcmp(level, names[i]) == 0) {
-            log_set_level((enum log_level)i);
-            return 0;
-        }
-    }
-    return err_new(err, ERR_BAD_REQUEST, "--log-level: \"%s\" is none of debug, info, warn, error",
-                   level);
-}
-
 static const struct server_config defaults = {
     .data_dir = "/var/lib/skiff",
     .run_dir = "/run/skiff",
@@ -490,7 +476,7 @@ static int run_command(int argc, char **argv, const char *usage, const char *dis
     if (r == 0 && words > 0)
         r = err_new(&err, ERR_BAD_REQUEST, "unexpected word \"%s\"; see --help", argv[1]);
     if (r == 0)
-        r = set_log_level(c->log_level, &err);
+        r = flags_set_log_level(c->log_level, &err);
     if (r < 0) {
         fprintf(stderr, "skiff %s: %s\n", argv[0], err.msg);
         return 2;

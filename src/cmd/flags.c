@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/flags.h"
 
+#include "base/log.h"
 #include "base/str.h"
 #include "codec/timefmt.h"
 
@@ -130,4 +131,18 @@ void flags_help(const struct flag *flags, const char *usage, FILE *out)
         print_default(f, out);
         fputc('\n', out);
     }
+}
+
+int flags_set_log_level(const char *level, struct err *err)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(level, names[i]) == 0) {
+            log_set_level((enum log_level)i);
+            return 0;
+        }
+    }
+    return err_new(err, ERR_BAD_REQUEST, "--log-level: \"%s\" is none of debug, info, warn, error",
+                   level);
 }

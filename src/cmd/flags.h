@@ -22,3 +22,5 @@ MUST_USE int flags_parse(const struct flag *flags, int argc, char **argv, int *r
                          struct err *err);
 /** Prints @usage and a line for each flag with its default. */
 void flags_help(const struct flag *flags, const char *usage, FILE *out);
+/** Sets the log's level to what --log-level says. ERR_BAD_REQUEST. */
+MUST_USE int flags_set_log_level(const char *level, struct err *err);

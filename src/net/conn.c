@@ -219,11 +219,6 @@ struct conn_env *conn_env_unref(struct conn_env *env)
     return NULL;
 }
 
-struct loop *conn_env_loop(const struct conn_env *env)
-{
-    return env->loop;
-}
-
 /* ---- timers ---- */
 
 static void rearm(struct conn *c)

@@ -34,8 +34,6 @@ enum {
 struct conn_env *conn_env_new(struct loop *l);
 /** Drops the owner's reference; connections hold their own. NULL is a no-op; returns NULL. */
 struct conn_env *conn_env_unref(struct conn_env *env);
-/** The loop of @env. */
-struct loop *conn_env_loop(const struct conn_env *env);
 
 struct conn_handler { /* any may be NULL, but for on_data */
     /* Connected, and the TLS handshake done: conn_alpn() and conn_peer() are known. */
