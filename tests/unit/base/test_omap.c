@@ -275,6 +275,81 @@ static void test_remove_by_own_key(void **state)
     assert_int_equal(n_items, 0);
 }
 
+/* Keys that begin alike over many bytes, begin each other, hold zeros and 0xff. */
+enum { SHAPES = 1500 };
+
+static struct item *shaped_new(struct random *r)
+{
+    static const char letters[] = {'\0', 'a', 'a', 'b', '\xff'};
+    struct item *it = item_new(0, 0);
+
+    it->len = random_below(r, sizeof(it->key) + 1);
+    for (size_t i = 0; i < it->len; i++) /* long common beginnings are likely */
+        it->key[i] = i < it->len / 2 ? 'a' : letters[random_below(r, sizeof(letters))];
+    return it;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return str_cmp(item_key(*(struct item *const *)a), item_key(*(struct item *const *)b));
+}
+
+static void check_shapes(const struct omap *m, struct item *const *v, const bool *there,
+                         struct random *r)
+{
+    struct str prefix = item_key(v[random_below(r, SHAPES)]);
+    size_t with_prefix = 0;
+    struct omap_iter it;
+
+    prefix = str_sub(prefix, 0, random_below(r, prefix.len + 1));
+    omap_seek(m, STR_NULL, &it);
+    for (size_t i = 0; i < SHAPES; i++) {
+        struct item *found = omap_find(m, item_key(v[i]));
+
+        if (i && str_eq(item_key(v[i]), item_key(v[i - 1])))
+            continue; /* the map has one of them */
+        with_prefix += there[i] && str_has_prefix(item_key(v[i]), prefix);
+        assert_int_equal(found != NULL, there[i]);
+        if (found) {
+            assert_true(str_eq(item_key(found), item_key(v[i])));
+            assert_ptr_equal(omap_next(&it), found);
+        }
+    }
+    assert_null(omap_next(&it));
+    assert_int_equal(omap_count_prefix(m, prefix), with_prefix);
+}
+
+static void test_keys_of_all_shapes(void **state)
+{
+    static struct item *v[SHAPES];
+    static bool there[SHAPES];
+    struct random_seeded r;
+    struct omap m;
+
+    random_seeded_init(&r, 11);
+    for (size_t i = 0; i < SHAPES; i++)
+        v[i] = shaped_new(&r.base);
+    qsort(v, SHAPES, sizeof(v[0]), by_key);
+    omap_init(&m, &ops);
+    for (size_t n = 0; n < 20 * SHAPES; n++) {
+        size_t i = random_below(&r.base, SHAPES);
+
+        while (i && str_eq(item_key(v[i]), item_key(v[i - 1])))
+            i--;
+        if (random_below(&r.base, 20 * SHAPES) >= n) /* it grows, then shrinks */
+            assert_int_equal(omap_put(&m, v[i]), there[i]);
+        else
+            assert_int_equal(omap_remove(&m, item_key(v[i])), there[i]);
+        there[i] = omap_find(&m, item_key(v[i])) != NULL;
+        if (n % 500 == 0)
+            check_shapes(&m, v, there, &r.base);
+    }
+    omap_deinit(&m);
+    for (size_t i = 0; i < SHAPES; i++)
+        item_unref(v[i]);
+    assert_int_equal(n_items, 0);
+}
+
 /* Readers on other threads walk and drop snapshots while the owner goes on writing. */
 static void read_snapshots(void *arg)
 {
@@ -335,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_ascending_and_descending_loads),
         cmocka_unit_test(test_remove_by_own_key),
+        cmocka_unit_test(test_keys_of_all_shapes),
         cmocka_unit_test(test_random_operations_with_snapshots),
         cmocka_unit_test(test_snapshots_on_other_threads),
     };
