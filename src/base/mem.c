@@ -79,6 +79,17 @@ static struct arena_block *block_new(size_t cap)
     return b;
 }
 
+struct arena arena_in(void *room, size_t size)
+{
+    struct arena_block *b = room;
+
+    if (ARENA_BLOCK_EACH)
+        return (struct arena){0};
+    assert(size > sizeof(*b));
+    *b = (struct arena_block){.cap = size - sizeof(*b)};
+    return (struct arena){.head = b, .room = b};
+}
+
 /* A block for @size bytes at least. What is large stands alone behind the head, so that
  * the room left in the head goes on being used. */
 static struct arena_block *block_add(struct arena *a, size_t size)
@@ -147,17 +158,22 @@ char *arena_strdup(struct arena *a, const char *s)
 
 char *arena_vprintf(struct arena *a, size_t *ret_len, const char *fmt, va_list args)
 {
+    char *text, small[128];
     va_list again;
-    char *text;
     int n;
 
     assert(fmt);
     va_copy(again, args);
-    n = vsnprintf(NULL, 0, fmt, args);
+    n = vsnprintf(small, sizeof(small), fmt, args);
     if (n < 0)
         n = 0; /* only an invalid wide character can do this: an empty text */
     text = bump(a, (size_t)n + 1, 1);
-    (void)vsnprintf(text, (size_t)n + 1, fmt, again);
+    if ((size_t)n < sizeof(small)) {
+        memcpy(text, small, (size_t)n);
+        text[n] = '\0';
+    } else {
+        (void)vsnprintf(text, (size_t)n + 1, fmt, again);
+    }
     va_end(again);
     if (ret_len)
         *ret_len = (size_t)n;
@@ -191,7 +207,8 @@ void arena_deinit(struct arena *a)
 
     for (; b; b = next) {
         next = b->next;
-        free(b);
+        if (b != a->room)
+            free(b);
     }
     *a = (struct arena){0};
 }

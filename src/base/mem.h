@@ -52,6 +52,7 @@ char *xmemdupz(const void *p, size_t len) __attribute__((malloc));
 struct arena_block;
 struct arena { /* {0} is a valid empty arena */
     struct arena_block *head;
+    void *room;        /* the block that is not the arena's own; see stack_arena() */
     size_t used_bytes; /* handed out so far */
 };
 /** Zeroed memory of @size bytes, aligned for any type; lives until arena_deinit(). Never NULL. */
@@ -72,6 +73,13 @@ void *arena_grow(struct arena *a, const void *old, size_t n_old, size_t n_new, s
 /** Frees everything; idempotent; the arena is empty and usable again. */
 void arena_deinit(struct arena *a);
 #define auto_arena scope_cleanup(arena_deinit) struct arena /* auto_arena a = {0}; */
+/** An empty arena that begins with the @size bytes at @room, which outlive it. */
+struct arena arena_in(void *room, size_t size);
+/* An auto_arena @name whose first bytes, somewhat less than @bytes, are on the stack: for what is
+ * small and short-lived. */
+#define stack_arena(name, bytes)                              \
+    max_align_t name##_room[(bytes) / sizeof(max_align_t)];   \
+    auto_arena name = arena_in(name##_room, sizeof(name##_room))
 /* A copy of the value of an expression, for members that are pointers to a scalar or struct. */
 #define arena_box(a, value)                                      \
     ({                                                           \

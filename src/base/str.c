@@ -140,6 +140,21 @@ struct str str_dup(struct arena *a, struct str s)
     return s.p ? (struct str){str_dupz(a, s), s.len} : STR_NULL;
 }
 
+struct str str_i64(struct arena *a, int64_t v)
+{
+    uint64_t rest = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest);
+    if (v < 0)
+        digits[--at] = '-';
+    return (struct str){arena_memdupz(a, digits + at, sizeof(digits) - at), sizeof(digits) - at};
+}
+
 struct str str_printf(struct arena *a, const char *fmt, ...)
 {
     struct str s;

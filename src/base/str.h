@@ -68,6 +68,8 @@ bool str_to_u64(struct str s, uint64_t *ret_v); /** As str_to_i64(), unsigned, n
 char *str_dupz(struct arena *a, struct str s);
 /** A copy in @a (NUL-terminated too); STR_NULL stays STR_NULL. */
 struct str str_dup(struct arena *a, struct str s);
+/** @v in decimal, in @a. */
+struct str str_i64(struct arena *a, int64_t v);
 /** printf into @a. */
 struct str str_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** Stable 64-bit hash (FNV-1a), not for peer-driven tables: base/map.h keys its own. */

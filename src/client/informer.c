@@ -305,7 +305,7 @@ void informers_on_synced(struct informers *f, void (*fn)(void *arg), void *arg)
 /* Objects are indexed by store key, which a client can make from the resource. */
 struct object *informer_find(const struct informer *i, struct str ns, struct str name)
 {
-    auto_arena a = {0};
+    stack_arena(a, 1024);
 
     return omap_find(&i->objects, resource_key(i->res, ns, name, &a));
 }

@@ -225,15 +225,35 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
+/* @n digits of @v, and @after. */
+static char *put_digits(char *at, unsigned v, unsigned n, char after)
+{
+    for (unsigned i = n; i > 0; i--, v /= 10)
+        at[i - 1] = (char)('0' + v % 10);
+    at[n] = after;
+    return at + n + 1;
+}
+
 /* Everything up to the seconds. */
 static void write_seconds(struct buf *out, int64_t sec)
 {
     int64_t days = floor_div(sec, SEC_PER_DAY);
     int rest = (int)(sec - days * SEC_PER_DAY);
     struct date d = date_from_days(days);
+    char text[20], *at;
 
-    buf_printf(out, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)d.year, d.month, d.day,
-               rest / 3600, rest / 60 % 60, rest % 60);
+    if (d.year < 0 || d.year > 9999) {
+        buf_printf(out, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)d.year, d.month, d.day,
+                   rest / 3600, rest / 60 % 60, rest % 60);
+        return;
+    }
+    at = put_digits(text, (unsigned)d.year, 4, '-');
+    at = put_digits(at, (unsigned)d.month, 2, '-');
+    at = put_digits(at, (unsigned)d.day, 2, 'T');
+    at = put_digits(at, (unsigned)rest / 3600, 2, ':');
+    at = put_digits(at, (unsigned)rest / 60 % 60, 2, ':');
+    at = put_digits(at, (unsigned)rest % 60, 2, '\0');
+    buf_append(out, text, (size_t)(at - text) - 1);
 }
 
 void time_write(struct buf *out, struct time_value t)

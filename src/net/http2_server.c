@@ -428,13 +428,12 @@ static size_t make_head(struct h2_stream *s, const struct http_answer *a, nghttp
     nghttp2_nv *v = arena_calloc(arena, a->n_extra + 4, sizeof(*v));
     size_t n = 0;
 
-    v[n++] = nv(STR(":status"), str_printf(arena, "%d", a->status));
+    v[n++] = nv(STR(":status"), str_i64(arena, a->status));
     v[n++] = nv(STR("date"), http_server_date(s->h2->hc->server));
     if (a->type)
         v[n++] = nv(STR("content-type"), str_from(a->type));
     if (a->content_length >= 0 && a->status != 204)
-        v[n++] = nv(STR("content-length"),
-                    str_printf(arena, "%lld", (long long)a->content_length));
+        v[n++] = nv(STR("content-length"), str_i64(arena, a->content_length));
     for (size_t i = 0; i < a->n_extra; i++)
         if (http_header_sendable(&a->extra[i]))
             v[n++] = nv(lower(arena, a->extra[i].name), a->extra[i].value);

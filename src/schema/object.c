@@ -14,6 +14,7 @@
 
 /* Room for ,"resourceVersion":"<19 digits>" */
 enum { VERSION_ROOM = 48 };
+enum { JSON_START_BYTES = 1000 }; /* of a small object: one allocation, from malloc's nearest shelf */
 
 struct lazy_pb {
     size_t len;
@@ -136,11 +137,12 @@ static void take_parts(struct parts *p, const struct resource *res, const void *
 struct object *object_new(const struct resource *res, const void *typed)
 {
     const struct type *type = res->type;
-    auto_arena a = {0};
+    stack_arena(a, 2048);
     auto_buf json = {0};
     struct parts p;
     char *copy = arena_alloc(&a, type->size);
 
+    (void)buf_reserve(&json, JSON_START_BYTES);
     memcpy(copy, typed, type->size);
     *meta_str(meta_type(res), copy + type->metadata_offset, STR("resourceVersion")) = STR_NULL;
     for (unsigned i = 0; i < type->n_fields; i++)

@@ -42,6 +42,8 @@ static void test_arena_texts(void **state)
     assert_string_equal(arena_memdupz(&a, NULL, 0), "");
     assert_string_equal(arena_printf(&a, "%s/%d", "ns", 7), "ns/7");
     assert_string_equal(arena_printf(&a, "%s", ""), "");
+    for (int n = 120; n < 136; n++) /* around the room that the first attempt has */
+        assert_int_equal(strlen(arena_printf(&a, "%0*d", n, 0)), n);
     s.p = arena_printf(&a, "%05000d", 0);
     assert_int_equal(strlen(s.p), 5000);
     assert_int_equal((uintptr_t)arena_alloc(&a, 8) % _Alignof(max_align_t), 0);
@@ -73,6 +75,26 @@ static void test_arena_is_usable_after_deinit(void **state)
     assert_string_equal(arena_strdup(&a, "y"), "y");
     arena_deinit(&a);
     arena_deinit(&a);
+}
+
+static void test_arena_begins_on_the_stack(void **state)
+{
+    stack_arena(a, 256);
+    char *p[50];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(p); i++) { /* more than fits there */
+        p[i] = arena_printf(&a, "text %zu", i);
+        assert_int_equal(arena_new(&a, struct arena)->used_bytes, 0);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(p); i++) {
+        char want[16];
+
+        (void)snprintf(want, sizeof(want), "text %zu", i);
+        assert_string_equal(p[i], want);
+    }
+    arena_deinit(&a);
+    assert_string_equal(arena_strdup(&a, "again"), "again");
 }
 
 static void test_plain_allocation(void **state)
@@ -128,6 +150,7 @@ int main(void)
         cmocka_unit_test(test_arena_texts),
         cmocka_unit_test(test_arena_grow_copies_and_zeroes),
         cmocka_unit_test(test_arena_is_usable_after_deinit),
+        cmocka_unit_test(test_arena_begins_on_the_stack),
         cmocka_unit_test(test_plain_allocation),
         cmocka_unit_test(test_impossible_sizes_abort),
     };

@@ -84,6 +84,22 @@ static void test_numbers(void **state)
     assert_true(u == UINT64_MAX);
 }
 
+static void test_decimals(void **state)
+{
+    static const int64_t v[] = {0, 7, -7, 10, 200, -1234567890, INT64_MAX, INT64_MIN};
+    auto_arena a = {0};
+
+    for (size_t i = 0; i < ARRAY_LEN(v); i++) {
+        struct str s = str_i64(&a, v[i]);
+        int64_t back;
+
+        assert_true(str_to_i64(s, &back));
+        assert_true(back == v[i]);
+        assert_true(str_eq(s, str_printf(&a, "%lld", (long long)v[i])));
+        assert_int_equal(s.p[s.len], '\0');
+    }
+}
+
 static void test_copies(void **state)
 {
     auto_arena a = {0};
@@ -103,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_compare),      cmocka_unit_test(test_find),
         cmocka_unit_test(test_cut_and_trim), cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_decimals),
         cmocka_unit_test(test_copies),
     };
 
