@@ -3,7 +3,7 @@
 #include "base/vec.h"
 #include <assert.h>
 
-enum { DOC_CAP_FIRST = 4, INDEX_MIN = 32 /* members from which on an index has a map */ };
+enum { DOC_CAP_FIRST = 4 };
 
 static bool is_container(const struct doc *d)
 {
@@ -107,56 +107,6 @@ struct doc *doc_make_object(struct arena *a, struct doc *d, struct str key)
     if (old && old->kind == DOC_OBJECT)
         return old;
     return doc_set(a, d, key, doc_object());
-}
-
-static void index_member(struct doc_index *x, uint32_t i)
-{
-    (void)map_set(&x->at, x->d->members[i].key, (void *)((uintptr_t)i + 1));
-}
-
-static void index_members(struct doc_index *x)
-{
-    if (x->d->n >= INDEX_MIN)
-        for (uint32_t i = x->d->n; i-- > 0;) /* backwards: the first of a key stays */
-            index_member(x, i);
-}
-
-void doc_index_init(struct doc_index *x, struct doc *d)
-{
-    assert(d->kind == DOC_OBJECT);
-    *x = (struct doc_index){.d = d};
-    index_members(x);
-}
-
-void doc_index_deinit(struct doc_index *x)
-{
-    map_deinit(&x->at);
-}
-
-struct doc *doc_index_find(const struct doc_index *x, struct str key)
-{
-    uintptr_t at;
-
-    if (x->at.n == 0)
-        return doc_find(x->d, key);
-    at = (uintptr_t)map_find(&x->at, key);
-    return at ? &x->d->members[at - 1].value : NULL;
-}
-
-struct doc *doc_index_set(struct arena *a, struct doc_index *x, struct str key, struct doc value)
-{
-    struct doc *v = doc_index_find(x, key);
-
-    if (v) {
-        *v = value;
-        return v;
-    }
-    v = doc_add(a, x->d, key, value);
-    if (x->at.n > 0)
-        index_member(x, x->d->n - 1);
-    else
-        index_members(x);
-    return v;
 }
 
 bool doc_remove(struct doc *d, struct str key)

@@ -8,7 +8,6 @@
  */
 #pragma once
 #include "base/err.h"
-#include "base/map.h"
 #include "base/str.h"
 
 enum doc_kind { DOC_NULL, DOC_BOOL, DOC_INT, DOC_DOUBLE, DOC_STRING, DOC_ARRAY, DOC_OBJECT };
@@ -46,8 +45,7 @@ static inline struct doc doc_string(struct str s)
 static inline struct doc doc_array(void) { return (struct doc){.kind = DOC_ARRAY}; }
 static inline struct doc doc_object(void) { return (struct doc){.kind = DOC_OBJECT}; }
 
-/** The member @key of @d, or NULL (also when @d is NULL or no object). Linear: for many
- *  look-ups in an object that a peer made, use a doc_index. */
+/** The member @key of @d, or NULL (also when @d is NULL or no object). Linear. */
 struct doc *doc_find(const struct doc *d, struct str key);
 /** Follows a path of keys separated by '.', e.g. "spec.template.metadata"; NULL if it ends early.
  *  For keys without dots, known at compile time. */
@@ -65,22 +63,6 @@ struct doc *doc_set(struct arena *a, struct doc *d, struct str key, struct doc v
 struct doc *doc_make_object(struct arena *a, struct doc *d, struct str key);
 /** Appends a member without looking for a duplicate. */
 struct doc *doc_add(struct arena *a, struct doc *d, struct str key, struct doc value);
-
-/* Finds and sets members of one object in constant time; small objects are searched instead.
- * While an index is in use, members are added through it only, and none is removed or moved. */
-struct doc_index {
-    struct doc *d;
-    struct map at; /* key -> place of the member, plus 1; empty for small objects */
-};
-#define auto_doc_index scope_cleanup(doc_index_deinit) struct doc_index
-/** Indexes the members of the object @d (borrowed); of equal keys the first counts. */
-void doc_index_init(struct doc_index *x, struct doc *d);
-/** Frees the index; idempotent. */
-void doc_index_deinit(struct doc_index *x);
-/** As doc_find() in the indexed object. */
-struct doc *doc_index_find(const struct doc_index *x, struct str key);
-/** As doc_set() in the indexed object. */
-struct doc *doc_index_set(struct arena *a, struct doc_index *x, struct str key, struct doc value);
 
 /** Removes member @key, keeping the order; false if absent. */
 bool doc_remove(struct doc *d, struct str key);

@@ -285,11 +285,6 @@ struct quantity quantity_from_i64(int64_t v, enum quantity_format f)
     return (struct quantity){.nano = v * NANO, .format = (uint8_t)f, .set = true};
 }
 
-struct quantity quantity_from_milli(int64_t v)
-{
-    return (struct quantity){.nano = v * MILLI, .format = QUANTITY_DECIMAL_SI, .set = true};
-}
-
 /* @v / @unit, away from zero. */
 static __int128 div_up(__int128 v, __int128 unit)
 {

@@ -29,7 +29,6 @@ int quantity_cmp(struct quantity a, struct quantity b); /** <0, 0, >0 by value. 
 /** The sum, in the format of @a; of @b if @a is absent or zero. Saturates. */
 struct quantity quantity_add(struct quantity a, struct quantity b);
 struct quantity quantity_from_i64(int64_t v, enum quantity_format f); /** A whole number. */
-struct quantity quantity_from_milli(int64_t v);                       /** Thousandths, decimal. */
 /** The value rounded up to an integer, capped to int64 (upstream's Value()). */
 int64_t quantity_value(struct quantity q);
 /** The value in thousandths, rounded up, capped (upstream's MilliValue()). */

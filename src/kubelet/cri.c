@@ -25,7 +25,6 @@ struct cri {
 };
 struct cri_call {
     const struct method *method;
-    struct grpc_call *grpc;
     struct arena arena; /* the response */
     ProtobufCMessage *response;
     enum { ANSWER_NONE, ANSWER_ONE, ANSWER_BAD } answer;
@@ -122,18 +121,8 @@ struct cri_call *cri_call(struct cri *c, enum cri_method method, const ProtobufC
         timeout_ms = m->timeout_ms;
     opts.timeout_ms = timeout_ms == CRI_NO_TIMEOUT ? 0 : timeout_ms;
     opts.request = cri_pack(&packed, request);
-    call->grpc = grpc_call_start(c->grpc, &opts);
+    (void)grpc_call_start(c->grpc, &opts);
     return call;
-}
-
-void cri_call_cancel(struct cri_call *call)
-{
-    grpc_call_cancel(call->grpc);
-}
-
-const char *cri_method_name(enum cri_method method)
-{
-    return methods[method].name;
 }
 
 /* protobuf-c's text fields are not const, and are only read. */

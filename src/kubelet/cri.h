@@ -102,11 +102,6 @@ typedef void (*cri_done)(void *arg, enum grpc_status status, struct str text,
  */
 struct cri_call *cri_call(struct cri *c, enum cri_method method, const ProtobufCMessage *request,
                           uint32_t timeout_ms, cri_done done, void *arg);
-/** Ends a call early: its callback follows with GRPC_CANCELLED. */
-void cri_call_cancel(struct cri_call *call);
-/** The call's name ("RunPodSandbox"), for logs and metrics. Static. */
-const char *cri_method_name(enum cri_method method);
-
 /* The calls that only name a container or a sandbox. Timeouts are the table's; stopping has
  * @grace_sec more. */
 /** StartContainer. */

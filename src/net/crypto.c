@@ -66,11 +66,6 @@ void sha512(struct str bytes, uint8_t ret_digest[64])
     (void)SHA512((const unsigned char *)(bytes.p ? bytes.p : ""), bytes.len, ret_digest);
 }
 
-bool crypto_equal(struct str a, struct str b)
-{
-    return a.len == b.len && (a.len == 0 || CRYPTO_memcmp(a.p, b.p, a.len) == 0);
-}
-
 /* ---- keys ---- */
 
 static char *b64(const void *p, size_t n)
@@ -154,11 +149,6 @@ struct jwt_key *jwt_key_free(struct jwt_key *k)
     free(k->y);
     free(k);
     return NULL;
-}
-
-struct str jwt_key_id(const struct jwt_key *k)
-{
-    return str_from(k->id);
 }
 
 void jwt_key_jwk(const struct jwt_key *k, struct buf *out)

@@ -10,14 +10,11 @@ struct digest *digest_new(void);                     /** Of nothing yet. */
 void digest_add(struct digest *d, struct str bytes); /** Adds @bytes. */
 void digest_sum(const struct digest *d, uint8_t ret_digest[32]); /** Of what was added so far. */
 struct digest *digest_free(struct digest *d);        /** NULL is a no-op; returns NULL. */
-/** True if equal, in time that depends on the lengths only. */
-bool crypto_equal(struct str a, struct str b);
 
 struct jwt_key; /* an ECDSA P-256 key pair or public key, with its key id */
 /** Reads a private or public key, PEM. ERR_PARSE. */
 MUST_USE int jwt_key_load(struct str pem, struct jwt_key **ret_k, struct err *err);
 struct jwt_key *jwt_key_free(struct jwt_key *k);  /** NULL is a no-op; returns NULL. */
-struct str jwt_key_id(const struct jwt_key *k);   /** base64url SHA-256 of the public key (DER). */
 void jwt_key_jwk(const struct jwt_key *k, struct buf *out); /** Appends the public JWK as JSON. */
 /** Signs @claims_json: header.claims.signature in @a. */
 MUST_USE int jwt_sign(const struct jwt_key *k, struct str claims_json, struct arena *a,

@@ -14,7 +14,7 @@
 
 /* Room for ,"resourceVersion":"<19 digits>" */
 enum { VERSION_ROOM = 48 };
-enum { JSON_START_BYTES = 1000 }; /* of a small object: one allocation, from malloc's nearest shelf */
+enum { JSON_START_BYTES = 1000 }; /* of a small object: one allocation */
 
 struct lazy_pb {
     size_t len;

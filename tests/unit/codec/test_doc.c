@@ -145,27 +145,6 @@ static void test_large_objects_in_other_order_compare_fast(void **state)
     assert_false(doc_equal(&x, &y));
 }
 
-static void test_index_finds_and_sets(void **state)
-{
-    enum { N = 100000 };
-    auto_arena a = {0};
-    struct doc d = doc_object();
-    auto_doc_index x;
-
-    doc_index_init(&x, &d);
-    for (int round = 0; round < 2; round++)
-        for (int i = 0; i < N; i++)
-            (void)doc_index_set(&a, &x, str_printf(&a, "key%d", i), doc_int(i + round));
-    assert_int_equal(d.n, N);
-    assert_int_equal(doc_index_find(&x, STR("key0"))->i, 1);
-    assert_int_equal(doc_index_find(&x, STR("key99999"))->i, N);
-    assert_null(doc_index_find(&x, STR("key100000")));
-    assert_int_equal(d.members[31].value.i, 32);
-    doc_index_deinit(&x);
-    doc_index_init(&x, &d);
-    assert_int_equal(doc_index_find(&x, STR("key5"))->i, 6);
-}
-
 static void test_kinds_have_names(void **state)
 {
     auto_arena a = {0};
@@ -187,7 +166,6 @@ int main(void)
         cmocka_unit_test(test_equal_compares_deeply),
         cmocka_unit_test(test_deep_documents_need_no_stack),
         cmocka_unit_test(test_large_objects_in_other_order_compare_fast),
-        cmocka_unit_test(test_index_finds_and_sets),
         cmocka_unit_test(test_kinds_have_names),
     };
 

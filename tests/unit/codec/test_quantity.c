@@ -185,7 +185,6 @@ static void test_arithmetic_keeps_the_first_format(void **state)
     assert_quantity(quantity_round_milli(parse("1100u")), "2m");
     assert_quantity(quantity_round_milli(parse("-1100u")), "-2m");
     assert_quantity(quantity_from_i64(-2048, QUANTITY_BINARY_SI), "-2Ki");
-    assert_quantity(quantity_from_milli(1250), "1250m");
 }
 
 static void test_sums_saturate(void **state)

@@ -158,7 +158,7 @@ bool node_allocatable(const struct kubelet *kl, struct str name, struct quantity
 {
     if (the_node->cpu_milli == 0 || !str_eqz(name, "cpu"))
         return false;
-    *ret_q = quantity_from_milli(the_node->cpu_milli);
+    *ret_q = (struct quantity){.nano = (__int128)the_node->cpu_milli * 1000000, .set = true};
     return true;
 }
 

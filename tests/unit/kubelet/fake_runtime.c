@@ -523,11 +523,6 @@ struct cri_call *cri_call(struct cri *c, enum cri_method method, const ProtobufC
     return call;
 }
 
-void cri_call_cancel(struct cri_call *call)
-{
-    finish(call, GRPC_CANCELLED, "canceled", NULL);
-}
-
 #define BY_ID(fn, method, Type, TYPE, field)                                            \
     struct cri_call *fn(struct cri *c, const char *id, cri_done done, void *arg)        \
     {                                                                                   \
@@ -557,12 +552,6 @@ struct cri_call *cri_stop_container(struct cri *c, const char *id, int64_t grace
     rq.container_id = text(id);
     rq.timeout = grace_sec;
     return cri_call(c, CRI_STOP_CONTAINER, &rq.base, CRI_TIMEOUT_DEFAULT, done, arg);
-}
-
-const char *cri_method_name(enum cri_method method)
-{
-    (void)method;
-    return "";
 }
 
 static void on_subscribe(struct timer *t)

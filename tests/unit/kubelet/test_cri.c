@@ -225,9 +225,6 @@ static void test_ends_without_a_response(void **state)
     loop_run(f.loop);
     assert_int_equal(c.status, GRPC_INTERNAL);
     assert_string_equal(c.text, "the runtime gave no answer");
-    cri_call_cancel(cri_call(f.cri, CRI_STATUS, &status.base, 1000, on_done, &d));
-    loop_run(f.loop);
-    assert_int_equal(d.status, GRPC_CANCELLED);
     teardown(&f);
 }
 
@@ -243,6 +240,11 @@ static void test_every_method_has_its_path(void **state)
             CRI_METHODS(X)
 #undef X
         };
+        static const char *const names[] = {
+#define X(name, service, call, request, response, timeout_ms) #call,
+            CRI_METHODS(X)
+#undef X
+        };
         auto_arena a = {0};
         struct result r = {.loop = f.loop};
         ProtobufCMessage *request = arena_alloc(&a, requests[m]->sizeof_message);
@@ -251,7 +253,7 @@ static void test_every_method_has_its_path(void **state)
         cri_call(f.cri, (enum cri_method)m, request, CRI_TIMEOUT_DEFAULT, on_done, &r);
         loop_run(f.loop);
         if (m != CRI_STOP_CONTAINER)
-            assert_string_equal(strrchr(f.last_path, '/') + 1, cri_method_name((enum cri_method)m));
+            assert_string_equal(strrchr(f.last_path, '/') + 1, names[m]);
     }
     teardown(&f);
 }

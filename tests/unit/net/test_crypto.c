@@ -32,15 +32,6 @@ static void test_digests_are_the_standards(void **state)
                      "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f");
 }
 
-static void test_equal_compares_all(void **state)
-{
-    (void)state;
-    assert_true(crypto_equal(STR("abc"), STR("abc")));
-    assert_true(crypto_equal(STR(""), STR_NULL));
-    assert_false(crypto_equal(STR("abc"), STR("abd")));
-    assert_false(crypto_equal(STR("abc"), STR("ab")));
-}
-
 static struct jwt_key *new_key(struct arena *a)
 {
     struct jwt_key *k = NULL;
@@ -66,8 +57,6 @@ static void test_token_comes_back_as_signed(void **state)
         assert_str_equal(claims, "{\"sub\":\"a\"}");
     }
     assert_int_equal(jwt_verify(other, token, &a, &claims, &err), ERR_UNAUTHORIZED);
-    assert_int_equal(jwt_key_id(k).len, 43);
-    assert_false(str_eq(jwt_key_id(k), jwt_key_id(other)));
     (void)jwt_key_free(k);
     (void)jwt_key_free(other);
 }
@@ -173,7 +162,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_digests_are_the_standards),
-        cmocka_unit_test(test_equal_compares_all),
         cmocka_unit_test(test_token_comes_back_as_signed),
         cmocka_unit_test(test_every_changed_byte_is_noticed),
         cmocka_unit_test(test_other_algorithms_are_refused),
