@@ -50,6 +50,15 @@ void *xrealloc(void *p, size_t size)
     return p;
 }
 
+void *xaligned(size_t align, size_t size)
+{
+    void *p = NULL;
+
+    if (posix_memalign(&p, align, size))
+        out_of_memory(1, size);
+    return p;
+}
+
 char *xmemdupz(const void *p, size_t len)
 {
     char *copy;

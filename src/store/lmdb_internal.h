@@ -73,6 +73,8 @@ struct engine_lmdb {
     uint64_t frames;         /* committed since the checkpoint */
     int64_t log_revision;    /* the last one in the log that was found at open; 0: none */
     int wal_fd;
+    int direct_fd; /* of the same file, past the kernel's cache; -1: can't be */
+    char *direct;  /* aligned memory for it */
     size_t wal_bytes; /* of its file */
     int64_t current; /* committed */
     struct engine_state state;
@@ -147,6 +149,7 @@ MUST_USE int lmdb_compact(struct engine *base, int64_t revision, bool *ret_more,
 /** Opens the log and takes what it has since the checkpoint of e->state: its operations, the last
  *  revision and the ceiling. ERR_IO, ERR_PARSE (damaged). */
 MUST_USE int wal_open(struct engine_lmdb *e, struct err *err);
+void wal_close(struct engine_lmdb *e); /** Idempotent. */
 /** Adds a change (revision, key, value, lease, deleted of @r; revision 0: a note) to the open
  *  batch's frame. */
 void wal_op_add(struct engine_lmdb *e, const struct record *r, struct batch_op *ret_op);

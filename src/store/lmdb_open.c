@@ -301,8 +301,7 @@ static void engine_free(struct engine_lmdb *e)
     env_close(e);
     if (e->lock_fd >= 0)
         (void)close(e->lock_fd); /* unlocks */
-    if (e->wal_fd >= 0)
-        (void)close(e->wal_fd);
+    wal_close(e);
     vec_deinit(&e->ops);
     buf_deinit(&e->log);
     free(e->dir);
@@ -315,7 +314,7 @@ int lmdb_setup(struct engine_lmdb *e, const char *dir, struct err *err)
 
     crc32c_init(&e->crc);
     e->dir = xstrdup(dir);
-    e->lock_fd = e->wal_fd = -1;
+    e->lock_fd = e->wal_fd = e->direct_fd = -1;
     e->checkpoint_bytes = WAL_CHECKPOINT_BYTES;
     if (mkdir(dir, 0700) && errno != EEXIST)
         r = fail_errno(err, "make", dir);
