@@ -200,6 +200,7 @@ int batch_write(struct store *st, int64_t revision, struct str key, struct str v
     struct err err = {0};
     int r;
 
+    st->written_bytes += key.len + value.len;
     if (!b->durable) {
         lazy_keep(st, revision, key, value, deleted);
         return 0;

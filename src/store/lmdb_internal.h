@@ -49,7 +49,7 @@ struct engine_state {
     int64_t current;   /* at the last clean end */
     int64_t ceiling;   /* no revision above it has been given out */
     int64_t compacted; /* oldest readable revision */
-    int64_t scanned;   /* compaction has dealt with the records below it */
+    int64_t scanned;   /* as of the last checkpoint: see engine_lmdb.scanned */
     uint64_t salt;     /* of the log's frames since the last checkpoint */
     bool clean;
 };
@@ -76,7 +76,10 @@ struct engine_lmdb {
     int wal_fd;
     size_t wal_bytes; /* of its file */
     int64_t current; /* committed */
-    struct engine_state state;
+    struct engine_state state; /* as of the last checkpoint, but for compacted */
+    int64_t scanned; /* compaction has dealt with the records below it, within txn */
+    size_t swept;    /* records that it has looked at since the checkpoint */
+    size_t written;  /* changes in the last batch; 0 after a slice of compaction */
     bool lost;   /* the last batch failed or was given up: its revisions may be known outside */
     bool broken; /* LMDB refuses to go on: reopen before the next use */
     bool renamed; /* data.mdb was, and the folder has not been synced since */
@@ -130,6 +133,8 @@ MUST_USE int lmdb_revive(struct engine_lmdb *e, struct err *err);
 MUST_USE int lmdb_ready(struct engine_lmdb *e, struct err *err);
 /** Drops the transaction; what the log has of it is done again when it is needed. */
 void lmdb_txn_drop(struct engine_lmdb *e);
+/** Sees to it that there is a transaction. */
+MUST_USE int lmdb_txn_open(struct engine_lmdb *e, struct err *err);
 /** Writes what the log has into LMDB's file, with the state @s and a new salt, and empties the log.
  *  No batch is open. On an error nothing is lost, and it can be tried again. */
 int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *s,

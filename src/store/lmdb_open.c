@@ -227,6 +227,7 @@ static int state_load(struct engine_lmdb *e, MDB_txn *txn, struct err *err)
     if (rc == MDB_NOTFOUND && last)
         return err_new(err, ERR_PARSE, "store in %s: its state record is missing", e->dir);
     e->current = MAX(last, e->state.clean ? e->state.current : e->state.ceiling);
+    e->scanned = e->state.scanned;
     return 0;
 }
 
@@ -258,6 +259,7 @@ int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *state, str
         r = lmdb_ready(e, err);
         if (r < 0)
             return r;
+        s.scanned = e->scanned; /* what the transaction has, if it was not lost */
         rc = e->txn ? 0 : mdb_txn_begin(e->env, NULL, 0, &txn);
         if (!rc && !e->txn)
             e->txn = txn;
@@ -269,6 +271,7 @@ int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *state, str
     if (rc || r < 0)
         return r < 0 ? r : lmdb_fail(e, rc, "checkpoint", err);
     e->state = s;
+    e->scanned = s.scanned;
     e->read_bytes += e->log_done; /* about as much was read of the trees to change them */
     wal_reset(e);
     lmdb_release_pages(e);
@@ -359,7 +362,7 @@ void lmdb_close(struct engine *base)
 static int state_again(struct engine_lmdb *e, struct err *err)
 {
     uint64_t salt = e->state.salt;
-    int64_t current = e->current, ceiling = e->state.ceiling;
+    int64_t current = e->current, ceiling = e->state.ceiling, compacted = e->state.compacted;
     MDB_txn *txn;
     int r, rc = mdb_txn_renew(e->read);
 
@@ -370,6 +373,7 @@ static int state_again(struct engine_lmdb *e, struct err *err)
     mdb_txn_reset(txn);
     e->current = current;
     e->state.ceiling = MAX(e->state.ceiling, ceiling);
+    e->state.compacted = MAX(e->state.compacted, compacted);
     if (r == 0 && e->state.salt != salt) {
         e->lost |= e->ops.n > e->ops_done;
         wal_reset(e);

@@ -6,6 +6,8 @@ enum {
     LAZY_MAX_MS = 5000,
     HISTORY_MS = 300000,
     JOURNAL_MAX = 65536,
+    HISTORY_MAX = 65536,
+    HISTORY_BYTES = 256 << 20,
     TXNS_MAX = 4096,
 };
 
@@ -209,6 +211,10 @@ static void set_defaults(struct store_opts *o)
         o->history_ms = HISTORY_MS;
     if (!o->journal_max)
         o->journal_max = JOURNAL_MAX;
+    if (!o->history_max)
+        o->history_max = HISTORY_MAX;
+    if (!o->history_bytes)
+        o->history_bytes = HISTORY_BYTES;
     if (!o->txns_max)
         o->txns_max = TXNS_MAX;
 }

@@ -50,7 +50,10 @@ struct store_opts {
     uint32_t lazy_max_ms;      /* 0: 5000 */
     uint32_t history_ms;       /* journal and engine history kept at least this long; 0: 300000;
                                   UINT32_MAX: until raw_compact(), and journal_max */
+    /* Under a storm of writes history is shorter, unless history_ms is UINT32_MAX: */
     uint32_t journal_max;      /* events kept per resource at most; 0: 65536 */
+    uint32_t history_max;      /* revisions that the engine keeps at most; 0: 65536 */
+    uint64_t history_bytes;    /* and their keys and values; 0: 256 MB */
     uint32_t txns_max;         /* waiting transactions; 0: 4096; more are refused with TOO_MANY */
 };
 /** Opens: loads every object of @resources[n] into the indexes. ERR_IO, ERR_PARSE (damaged value,

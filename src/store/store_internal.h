@@ -22,7 +22,7 @@ enum {
     STORE_LAZY_PENDING = 1024,      /* lazy writes that wait; engine.h has revisions for more */
     STORE_TABLE = 4096,             /* a power of two */
     STORE_RESOURCES_MAX = 2048,
-    STORE_SAMPLES = 32,             /* of time and revision, for compaction */
+    STORE_SAMPLES = 64,             /* of time, revision and bytes, for compaction */
     STORE_RETRY_MS = 1000,          /* after a failed commit or compaction that nobody waits for */
 };
 
@@ -51,8 +51,8 @@ struct lazy_write { /* published, not yet in the engine; key and value follow it
     struct str key, value;
     bool deleted;
 };
-struct sample {
-    uint64_t at_ms;
+struct sample { /* when the store was at a revision, and what it had written until then */
+    uint64_t at_ms, bytes;
     int64_t revision;
 };
 struct batch {
@@ -91,6 +91,7 @@ struct store {
     VEC(struct lazy_write *) lazy;
     uint64_t lazy_due_ms; /* 0: nothing pending */
     uint64_t trim_due_ms; /* 0: journals are empty */
+    uint64_t written_bytes; /* keys and values, since it was opened */
     struct sample samples[STORE_SAMPLES]; /* oldest first */
     size_t n_samples;
     uint64_t compact_due_ms; /* 0: nothing to compact */

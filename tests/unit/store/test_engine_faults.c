@@ -200,8 +200,9 @@ static void compact_through(struct place *p)
     for (int tries = 0; tries < 20; tries++) {
         struct err err = {0};
         bool more;
+        int r = p->e->ops->compact(p->e, 7, &more, &err);
 
-        if (p->e->ops->compact(p->e, 7, &more, &err) == 0)
+        if (r == 0 && lmdb_checkpoint(lmdb_of(p->e), &lmdb_of(p->e)->state, &err) == 0)
             return;
     }
     fail_msg("compaction never works again");
@@ -347,6 +348,7 @@ enum { FAT_KEYS = 20, FAT_ROUNDS = 8 };
 static void make_fat(struct place *p)
 {
     char key[16], value[4096];
+    struct err err = {0};
 
     fault = (struct fault){0};
     place_init(p, true);
@@ -361,7 +363,9 @@ static void make_fat(struct place *p)
     }
     must_note(p->e, "n/kept", "1");
     must_commit(p->e);
+    assert_ok(lmdb_checkpoint(lmdb_of(p->e), &lmdb_of(p->e)->state, &err), &err);
     must_compact(p->e, FAT_KEYS * FAT_ROUNDS + 1);
+    assert_ok(lmdb_checkpoint(lmdb_of(p->e), &lmdb_of(p->e)->state, &err), &err);
     must_put(p->e, 1000, "/0", "last");
     must_put(p->e, 1001, "/new", "last");
     must_commit(p->e);
