@@ -439,6 +439,8 @@ static void count(struct store *st)
         if (b->txns.v[i]->lazy)
             atomic_fetch_add_explicit(&st->n_lazy_txns, 1, memory_order_relaxed);
     }
+    if (b->code)
+        atomic_fetch_add_explicit(&st->failed_commits, 1, memory_order_relaxed);
     if (!batch_blocks(st) || b->code)
         return;
     if (b->sync)
@@ -462,6 +464,9 @@ void batch_finish(struct store *st)
             defragment_tell(b);
     }
     count(st);
+    if (batch_blocks(st))
+        store_tell(st, &st->failing, "writing to disk",
+                   b->code ? b->err.msg : st->engine->ops->trouble(st->engine));
     for (size_t i = 0; i < b->touched.n; i++)
         b->touched.v[i]->touched = false;
     for (size_t i = 0; i < b->txns.n; i++)

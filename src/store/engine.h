@@ -56,6 +56,9 @@ struct engine_ops {
      * process end before the next commit, the next open may find it all the same, whole. */
     int (*commit)(struct engine *e, struct err *err);
     void (*abort)(struct engine *e); /* drops the open batch */
+    /* What fails behind commits that work, and is tried again with each: NULL, or why. Until the
+     * next call on the engine. */
+    const char *(*trouble)(struct engine *e);
     /* Forgets history before @revision: what was true at @revision, and every change since, stays
      * readable. Does a bounded amount of work a call: ret_more says whether to call again. Not
      * while a batch is open. ERR_TIMEOUT when in the future. */

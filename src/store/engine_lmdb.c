@@ -555,6 +555,13 @@ static int lmdb_commit(struct engine *base, struct err *err)
     return 0;
 }
 
+static const char *lmdb_trouble(struct engine *base)
+{
+    const struct engine_lmdb *e = lmdb_of(base);
+
+    return e->trouble.code ? e->trouble.msg : NULL;
+}
+
 static uint64_t lmdb_size_bytes(struct engine *base)
 {
     struct stat st;
@@ -594,6 +601,7 @@ static const struct engine_ops lmdb_ops = {
     .notes = lmdb_notes,
     .commit = lmdb_commit,
     .abort = lmdb_abort,
+    .trouble = lmdb_trouble,
     .compact = lmdb_compact,
     .defragment = lmdb_defragment,
     .size_bytes = lmdb_size_bytes,

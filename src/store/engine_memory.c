@@ -394,6 +394,12 @@ static int mem_compact(struct engine *base, int64_t revision, bool *ret_more, st
     return 0;
 }
 
+static const char *mem_trouble(struct engine *base)
+{
+    (void)base;
+    return NULL;
+}
+
 static int mem_defragment(struct engine *base, struct err *err)
 {
     (void)err;
@@ -431,6 +437,7 @@ static const struct engine_ops memory_ops = {
     .notes = mem_notes,
     .commit = mem_commit,
     .abort = mem_abort,
+    .trouble = mem_trouble,
     .compact = mem_compact,
     .defragment = mem_defragment,
     .size_bytes = mem_size_bytes,

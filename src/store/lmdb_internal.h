@@ -82,6 +82,7 @@ struct engine_lmdb {
     size_t written;  /* changes in the last batch; 0 after a slice of compaction */
     bool lost;   /* the last batch failed or was given up: its revisions may be known outside */
     bool broken; /* LMDB refuses to go on: reopen before the next use */
+    struct err trouble; /* of the last checkpoint; code 0: it worked */
     bool renamed; /* data.mdb was, and the folder has not been synced since */
     char *dir;
     int lock_fd;
@@ -137,8 +138,7 @@ void lmdb_txn_drop(struct engine_lmdb *e);
 MUST_USE int lmdb_txn_open(struct engine_lmdb *e, struct err *err);
 /** Writes what the log has into LMDB's file, with the state @s and a new salt, and empties the log.
  *  No batch is open. On an error nothing is lost, and it can be tried again. */
-int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *s,
-                             struct err *err);
+int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *s, struct err *err);
 /** Opens folder @dir into the zeroed @e; on failure @e is freed. */
 MUST_USE int lmdb_setup(struct engine_lmdb *e, const char *dir, struct err *err);
 void lmdb_close(struct engine *base); /** engine_ops.close */

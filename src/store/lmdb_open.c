@@ -243,7 +243,7 @@ static int txn_end(struct engine_lmdb *e, const struct engine_state *s)
     return mdb_txn_commit(txn);
 }
 
-int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *state, struct err *err)
+static int checkpoint(struct engine_lmdb *e, const struct engine_state *state, struct err *err)
 {
     struct engine_state s = *state;
     MDB_txn *txn;
@@ -276,6 +276,17 @@ int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *state, str
     wal_reset(e);
     lmdb_release_pages(e);
     return 0;
+}
+
+int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *state, struct err *err)
+{
+    struct err why = {0};
+    int r = checkpoint(e, state, &why);
+
+    e->trouble = why;
+    if (r < 0 && err)
+        *err = why;
+    return r;
 }
 
 /* Reads the state and the log, and marks on disk that from now on any end is unclean until

@@ -16,6 +16,20 @@ uint64_t store_now_ms(const struct store *st)
     return st->clock->mono_ns(st->clock) / 1000000 + 1; /* 0 means never */
 }
 
+void store_tell(struct store *st, bool *told, const char *what, const char *why)
+{
+    char text[sizeof(struct err) + 64];
+
+    if (*told == (why != NULL))
+        return;
+    *told = why != NULL;
+    if (!st->opts.tell)
+        return;
+    (void)snprintf(text, sizeof(text), "%s %s%s", what, why ? "fails: " : "works again",
+                   why ? why : "");
+    st->opts.tell(st->opts.tell_arg, !why, text);
+}
+
 /* ---- the queue ---- */
 
 static size_t txn_bytes(const struct store_txn *txn)
@@ -369,6 +383,7 @@ int64_t store_revision(const struct store *st)
 void store_stats(struct store *st, struct store_stats *ret_s)
 {
     *ret_s = (struct store_stats){
+        .failed_commits = atomic_load_explicit(&st->failed_commits, memory_order_relaxed),
         .commits = atomic_load_explicit(&st->commits, memory_order_relaxed),
         .txns = atomic_load_explicit(&st->n_txns, memory_order_relaxed),
         .lazy_txns = atomic_load_explicit(&st->n_lazy_txns, memory_order_relaxed),

@@ -96,6 +96,8 @@ struct store {
     size_t n_samples;
     uint64_t compact_due_ms; /* 0: nothing to compact */
     int64_t compact_to;      /* under way while above compacted */
+    bool failing, compaction_failing; /* as told */
+    atomic_uint_fast64_t failed_commits; /* any */
     atomic_uint_fast64_t commits, n_txns, n_lazy_txns, size_bytes; /* any */
     atomic_int_fast64_t compacted;                                 /* any */
     atomic_bool closing;
@@ -106,6 +108,9 @@ struct store {
     bool committing;    /* a commit is under way */
 };
 
+/** Tells that something, of which @told is what was told last, fails with @why, or with NULL works
+ *  again: @what. Only when that is news. */
+void store_tell(struct store *st, bool *told, const char *what, const char *why);
 /** The store's monotonic clock. */
 uint64_t store_now_ms(const struct store *st);
 

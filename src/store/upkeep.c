@@ -89,6 +89,7 @@ static void choose_compaction(struct store *st, uint64_t now)
 static bool compact(struct store *st, uint64_t now)
 {
     int64_t current, compacted;
+    struct err err = {0};
     bool more = false;
     int r = 0;
 
@@ -96,7 +97,8 @@ static bool compact(struct store *st, uint64_t now)
     st->engine->ops->revisions(st->engine, &current, &compacted);
     /* Lazy writes may be ahead of the engine. */
     if (st->compact_to)
-        r = st->engine->ops->compact(st->engine, MIN(st->compact_to, current), &more, NULL);
+        r = st->engine->ops->compact(st->engine, MIN(st->compact_to, current), &more, &err);
+    store_tell(st, &st->compaction_failing, "compaction", r < 0 ? err.msg : NULL);
     if (r < 0) { /* a full or failing disk: the history stays a little longer */
         st->compact_due_ms = now + STORE_RETRY_MS;
         return false;

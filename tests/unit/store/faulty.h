@@ -8,6 +8,7 @@ struct faulty {
     struct engine base;
     struct engine *inner;
     atomic_int fail_commits, fail_puts; /* how many from now on */
+    atomic_int trouble; /* there is some */
     atomic_int commits;
 };
 static inline struct faulty *faulty_of(struct engine *e)
@@ -91,6 +92,11 @@ static inline void faulty_abort(struct engine *e)
     struct engine *i = faulty_of(e)->inner;
     i->ops->abort(i);
 }
+static inline const char *faulty_trouble(struct engine *e)
+{
+    struct engine *i = faulty_of(e)->inner;
+    return atomic_load(&faulty_of(e)->trouble) ? "no checkpoint" : i->ops->trouble(i);
+}
 static inline int faulty_compact(struct engine *e, int64_t rev, bool *more, struct err *err)
 {
     struct engine *i = faulty_of(e)->inner;
@@ -124,6 +130,7 @@ static inline void faulty_init(struct faulty *f, struct engine_ops *ops, struct 
                                .remove = faulty_remove,
                                .commit = faulty_commit,
                                .abort = faulty_abort,
+                               .trouble = faulty_trouble,
                                .compact = faulty_compact,
                                .defragment = faulty_defragment,
                                .size_bytes = faulty_size,

@@ -340,6 +340,35 @@ static void test_open_reports_errors(void **state)
     place_deinit(&p);
 }
 
+/* The log takes what LMDB's file does not: that is known at once, not when the log is full. */
+static void test_failed_checkpoint_is_trouble_until_one_works(void **state)
+{
+    struct place p;
+
+    (void)state;
+    fault = (struct fault){0};
+    place_init(&p, true);
+    place_open(&p);
+    must_put(p.e, 2, "/a", "1");
+    must_commit(p.e);
+    assert_null(p.e->ops->trouble(p.e));
+    lmdb_of(p.e)->checkpoint_bytes = 2048;
+    for (int i = 3; i < 7; i++) { /* a frame each: after the fourth of them it is time */
+        fault = (struct fault){.after = 2, .times = 1000, .error = ENOSPC};
+        must_put(p.e, i, "/a", "1");
+        must_commit(p.e);
+        fault = (struct fault){0};
+        if (i < 5)
+            assert_null(p.e->ops->trouble(p.e));
+        else
+            assert_non_null(strstr(p.e->ops->trouble(p.e), "checkpoint: No space left"));
+    }
+    must_put(p.e, 7, "/a", "1");
+    must_commit(p.e);
+    assert_null(p.e->ops->trouble(p.e));
+    place_deinit(&p);
+}
+
 /* ---- defragmentation ---- */
 
 enum { FAT_KEYS = 20, FAT_ROUNDS = 8 };
@@ -543,6 +572,7 @@ int main(void)
         cmocka_unit_test(test_io_errors_of_writes_that_took_place),
         cmocka_unit_test(test_close_after_a_failed_commit_skips_revisions),
         cmocka_unit_test(test_open_reports_errors),
+        cmocka_unit_test(test_failed_checkpoint_is_trouble_until_one_works),
         cmocka_unit_test(test_defragmented_file_is_small_and_has_it_all),
         cmocka_unit_test(test_defragmentation_that_fails_changes_nothing),
         cmocka_unit_test(test_end_within_a_defragmentation_loses_nothing),

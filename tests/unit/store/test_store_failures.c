@@ -14,6 +14,49 @@ static void faulty_fixture(struct fixture *f, struct faulty *faulty, struct engi
     f->st = store_on(&faulty->base, opts);
 }
 
+static void keep_told(void *arg, bool good, const char *text)
+{
+    buf_printf(arg, "%s %s\n", good ? "+" : "-", text);
+}
+
+/* Once when it begins, and once when it ends. */
+static void test_trouble_is_told_once(void **state)
+{
+    struct fixture f;
+    struct engine_ops ops;
+    struct faulty faulty;
+    struct buf told = {0};
+    struct store_opts opts = {.tell = keep_told, .tell_arg = &told};
+    struct store_stats s;
+
+    (void)state;
+    faulty_fixture(&f, &faulty, &ops, &opts);
+    assert_int_equal(put(f.st, f.loop, "a", "1"), 2);
+    for (int i = 0; i < 2; i++) {
+        atomic_store(&faulty.fail_commits, 3);
+        for (int k = 0; k < 3; k++)
+            assert_int_equal(put(f.st, f.loop, "a", "2"), ERR_IO);
+        assert_int_equal(put(f.st, f.loop, "a", "2"), 3 + 3 * i);
+        atomic_store(&faulty.trouble, 1); /* behind commits that work */
+        assert_int_equal(put(f.st, f.loop, "a", "2"), 4 + 3 * i);
+        atomic_store(&faulty.trouble, 0);
+        assert_int_equal(put(f.st, f.loop, "a", "2"), 5 + 3 * i);
+    }
+    store_stats(f.st, &s);
+    assert_int_equal(s.failed_commits, 6);
+    assert_int_equal(s.commits, 7);
+    fixture_deinit(&f);
+    assert_string_equal(buf_cstr(&told), "- writing to disk fails: input/output error\n"
+                                         "+ writing to disk works again\n"
+                                         "- writing to disk fails: no checkpoint\n"
+                                         "+ writing to disk works again\n"
+                                         "- writing to disk fails: input/output error\n"
+                                         "+ writing to disk works again\n"
+                                         "- writing to disk fails: no checkpoint\n"
+                                         "+ writing to disk works again\n");
+    buf_deinit(&told);
+}
+
 static void test_failed_commit_changes_nothing_and_is_told(void **state)
 {
     struct fixture f;
@@ -133,6 +176,7 @@ static void test_lazy_writes_survive_failed_commits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_trouble_is_told_once),
         cmocka_unit_test(test_failed_commit_changes_nothing_and_is_told),
         cmocka_unit_test(test_failed_commit_fails_the_whole_batch),
         cmocka_unit_test(test_close_on_a_failing_disk_ends),
