@@ -465,7 +465,7 @@ void batch_finish(struct store *st)
     }
     count(st);
     if (batch_blocks(st))
-        store_tell(st, &st->failing, "writing to disk",
+        store_tell(st, &st->writing, "writing to disk",
                    b->code ? b->err.msg : st->engine->ops->trouble(st->engine));
     for (size_t i = 0; i < b->touched.n; i++)
         b->touched.v[i]->touched = false;

@@ -16,13 +16,15 @@ uint64_t store_now_ms(const struct store *st)
     return st->clock->mono_ns(st->clock) / 1000000 + 1; /* 0 means never */
 }
 
-void store_tell(struct store *st, bool *told, const char *what, const char *why)
+void store_tell(struct store *st, struct trouble *t, const char *what, const char *why)
 {
     char text[sizeof(struct err) + 64];
 
-    if (*told == (why != NULL))
+    if (why)
+        t->last_ms = store_now_ms(st);
+    if (t->told == (why != NULL) || (!why && store_now_ms(st) - t->last_ms < STORE_RETRY_MS))
         return;
-    *told = why != NULL;
+    t->told = why != NULL;
     if (!st->opts.tell)
         return;
     (void)snprintf(text, sizeof(text), "%s %s%s", what, why ? "fails: " : "works again",

@@ -55,6 +55,10 @@ struct sample { /* when the store was at a revision, and what it had written unt
     uint64_t at_ms, bytes;
     int64_t revision;
 };
+struct trouble { /* that operators hear of when it begins and when it ends */
+    bool told;
+    uint64_t last_ms; /* when it failed last */
+};
 struct batch {
     VEC(struct store_txn *) txns;
     VEC(struct cache *) touched;
@@ -96,7 +100,7 @@ struct store {
     size_t n_samples;
     uint64_t compact_due_ms; /* 0: nothing to compact */
     int64_t compact_to;      /* under way while above compacted */
-    bool failing, compaction_failing; /* as told */
+    struct trouble writing, compacting;
     atomic_uint_fast64_t failed_commits; /* any */
     atomic_uint_fast64_t commits, n_txns, n_lazy_txns, size_bytes; /* any */
     atomic_int_fast64_t compacted;                                 /* any */
@@ -108,9 +112,10 @@ struct store {
     bool committing;    /* a commit is under way */
 };
 
-/** Tells that something, of which @told is what was told last, fails with @why, or with NULL works
- *  again: @what. Only when that is news. */
-void store_tell(struct store *st, bool *told, const char *what, const char *why);
+/** Tells that @what, of which @t is the state, failed now with @why, or with NULL worked: only when
+ *  that is news. On a disk that is nearly full large writes fail and small ones do not: works again
+ *  what has not failed for STORE_RETRY_MS. */
+void store_tell(struct store *st, struct trouble *t, const char *what, const char *why);
 /** The store's monotonic clock. */
 uint64_t store_now_ms(const struct store *st);
 

@@ -98,7 +98,7 @@ static bool compact(struct store *st, uint64_t now)
     /* Lazy writes may be ahead of the engine. */
     if (st->compact_to)
         r = st->engine->ops->compact(st->engine, MIN(st->compact_to, current), &more, &err);
-    store_tell(st, &st->compaction_failing, "compaction", r < 0 ? err.msg : NULL);
+    store_tell(st, &st->compacting, "compaction", r < 0 ? err.msg : NULL);
     if (r < 0) { /* a full or failing disk: the history stays a little longer */
         st->compact_due_ms = now + STORE_RETRY_MS;
         return false;
