@@ -157,9 +157,12 @@ def told(server):
                 if "writing to disk " in line]
 
 
+MERGE = "application/merge-patch+json"
+
+
 def patch_map(server, name, data):
     return server.call("PATCH", MAPS + "/" + name, {"data": data},
-                       headers={"Content-Type": "application/merge-patch+json"})
+                       headers={"Content-Type": MERGE})
 
 
 def check_trouble(server, book, reason):
@@ -355,3 +358,127 @@ def test_slow_disk(disk_server):
     eventually(lambda: len(watch.seen) >= 5)
     assert told(s) == []
     check_controllers(s)
+
+
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+EVENTS = "/api/v1/namespaces/default/events"
+
+
+def lease(name, renewed=0, holder="me"):
+    return {"metadata": {"name": name}, "spec": {
+        "holderIdentity": holder, "leaseDurationSeconds": 40,
+        "renewTime": "2026-01-01T00:%02d:%02d.000000Z" % divmod(renewed, 60)}}
+
+
+def event(count, **changes):
+    return dict({"metadata": {"name": "e", "namespace": "default"}, "reason": "Seen",
+                 "message": "it was seen", "type": "Normal", "count": count,
+                 "firstTimestamp": "2026-01-01T00:00:00Z",
+                 "lastTimestamp": "2026-01-01T00:00:%02dZ" % count,
+                 "involvedObject": {"kind": "Node", "name": "n"}}, **changes)
+
+
+def is_lazy(server, method, path, body, kind="application/json"):
+    """True if the write did not wait for the disk, by the store's own count; it is seen at once."""
+    before = metric(server, "skiff_store_lazy_transactions_total")
+    r = server.call(method, path, body, headers={"Content-Type": kind})
+    assert r.status_code in (200, 201), r.text
+    after = metric(server, "skiff_store_lazy_transactions_total")
+    if r.json().get("kind") != "Status":
+        got = server.call("GET", path if method != "POST" else
+                          path + "/" + body["metadata"]["name"])
+        assert got.json() == r.json()
+    return after == before + 1
+
+
+def test_repeats_are_lazy_and_nothing_else_is(own_server):
+    s = own_server
+    assert not is_lazy(s, "POST", EVENTS, event(1))
+    assert is_lazy(s, "PUT", EVENTS + "/e", event(2))
+    assert is_lazy(s, "PATCH", EVENTS + "/e", {
+        "count": 3, "lastTimestamp": "2026-01-01T00:00:03Z"}, MERGE)
+    assert is_lazy(s, "PATCH", EVENTS + "/e", {
+        "series": {"count": 4, "lastObservedTime": "2026-01-01T00:00:04.000000Z"}}, MERGE)
+    assert is_lazy(s, "PATCH", "/apis/events.k8s.io/v1/namespaces/default/events/e", {
+        "series": {"count": 5}}, MERGE)
+    assert not is_lazy(s, "PATCH", EVENTS + "/e", {"count": 6, "message": "other"}, MERGE)
+    assert not is_lazy(s, "PATCH", EVENTS + "/e", {"metadata": {"labels": {"a": "b"}}}, MERGE)
+    assert not is_lazy(s, "POST", LEASES, lease("l"))
+    assert is_lazy(s, "PATCH", LEASES + "/l", lease("l", 1), MERGE)
+    assert not is_lazy(s, "PATCH", LEASES + "/l", lease("l", 2, holder="other"), MERGE)
+    assert not is_lazy(s, "PUT", LEASES + "/m", lease("m"))  # makes it
+    assert not is_lazy(s, "DELETE", LEASES + "/m", None)
+    assert is_lazy(s, "PATCH", EVENTS + "/e", {"count": 7}, MERGE)
+    s.process.terminate()  # an orderly stop keeps them
+    assert s.process.wait(30) == 0
+    s.start()
+    assert s.call("GET", EVENTS + "/e").json()["count"] == 7
+    assert s.call("GET", EVENTS + "/e").json()["series"]["count"] == 5
+
+
+def test_idle_server_commits_once_in_five_seconds(disk_server):
+    """With the Leases of some nodes renewed all the time."""
+    s = disk_server
+    for i in range(5):
+        assert s.call("POST", LEASES, lease("n%d" % i)).status_code == 201
+    times, last, began, n = [], s.disk.syncs(), time.monotonic(), 0
+    lazy = metric(s, "skiff_store_lazy_transactions_total")
+    while time.monotonic() - began < 11.5:
+        n += 1
+        for i in range(5):
+            assert s.call("PATCH", LEASES + "/n%d" % i, lease("n%d" % i, n),
+                          headers={"Content-Type": MERGE}).status_code == 200
+        end = began + n * 0.5
+        while time.monotonic() < end:
+            if s.disk.syncs() > last:
+                times.append(time.monotonic())
+                last += 1
+            time.sleep(0.01)
+    assert metric(s, "skiff_store_lazy_transactions_total") == lazy + 5 * n
+    assert len(times) >= 2 and all(b - a > 4.9 for a, b in zip(times, times[1:])), times
+
+
+def test_kill_loses_heartbeats_only(disk_server):
+    """Acknowledged writes between heartbeats, and the server killed among them."""
+    s = disk_server
+    assert s.call("POST", LEASES, lease("l")).status_code == 201
+    assert s.call("POST", EVENTS, event(1)).status_code == 201
+    for turn in range(3):
+        done = []
+
+        def beat(turn=turn):
+            session = s.as_user(None)
+            session.cert = s.session.cert
+            try:
+                for n in range(2, 10000):
+                    session.patch(s.url + LEASES + "/l", json=lease("l", n % 3600), timeout=5,
+                                  headers={"Content-Type": MERGE})
+                    session.put(s.url + EVENTS + "/e", json=event(n % 60), timeout=5)
+            except OSError:  # killed
+                pass
+
+        def write(turn=turn):
+            session = s.as_user(None)
+            session.cert = s.session.cert
+            try:
+                for n in range(10000):
+                    name = "w-%d-%d" % (turn, n)
+                    r = session.post(s.url + MAPS, json=config_map(name, "1"), timeout=5)
+                    if r.status_code == 201:
+                        done.append((name, r.json()["metadata"]["resourceVersion"]))
+            except OSError:
+                pass
+
+        threads = [threading.Thread(target=beat), threading.Thread(target=write)]
+        for t in threads:
+            t.start()
+        eventually(lambda: len(done) > 30 + 20 * turn)
+        s.kill()
+        for t in threads:
+            t.join()
+        s.start()
+        r = s.call("GET", MAPS).json()
+        got = {o["metadata"]["name"]: o["metadata"]["resourceVersion"] for o in r["items"]}
+        assert [w for w in done if got.get(w[0]) != w[1]] == []
+        assert int(r["metadata"]["resourceVersion"]) > int(done[-1][1])
+        assert s.call("GET", LEASES + "/l").json()["spec"]["holderIdentity"] == "me"
