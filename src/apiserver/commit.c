@@ -59,7 +59,42 @@ static void on_commit(struct store_txn *txn)
     request_resume(rq, rq->next_stage);
 }
 
-static enum stage_result start(struct request *rq, struct store_op own, stage_fn then)
+/* A heartbeat: an update that says of what is stored only that it still is so, or was seen again.
+ * After a crash the next one says the same. */
+static bool is_repeat(const struct request *rq, const void *now)
+{
+    const struct resource *res = rq->res->storage;
+    const void *old;
+
+    if (!(res->flags & RESOURCE_LAZY) || !rq->old || rq->extra_ops.n)
+        return false;
+    old = object_typed(rq->old);
+    if (res == &res_coordination_leases) {
+        const struct coordination_lease *was = old;
+        struct coordination_lease is = *(const struct coordination_lease *)now;
+
+        is.kind = was->kind;
+        is.api_version = was->api_version;
+        is.metadata.resource_version = was->metadata.resource_version;
+        is.spec.renew_time = was->spec.renew_time;
+        return typed_equal(res->type, was, &is);
+    }
+    if (res == &res_core_events) {
+        const struct core_event *was = old;
+        struct core_event is = *(const struct core_event *)now;
+
+        is.kind = was->kind;
+        is.api_version = was->api_version;
+        is.metadata.resource_version = was->metadata.resource_version;
+        is.last_timestamp = was->last_timestamp;
+        is.count = was->count;
+        is.series = was->series;
+        return typed_equal(res->type, was, &is);
+    }
+    return false;
+}
+
+static enum stage_result start(struct request *rq, struct store_op own, bool lazy, stage_fn then)
 {
     size_t n = rq->extra_ops.n;
     struct store_op *ops = arena_calloc(rq->arena, n + 1, sizeof(*ops));
@@ -69,12 +104,8 @@ static enum stage_result start(struct request *rq, struct store_op own, stage_fn
         memcpy(ops + (own.kind == STORE_PUT), rq->extra_ops.v, n * sizeof(*ops));
     ops[own.kind == STORE_PUT ? 0 : n] = own;
     vec_clear(&rq->extra_ops); /* the store takes their objects */
-    rq->txn = (struct store_txn){.ops = ops,
-                                 .n = n + 1,
-                                 .lazy = rq->res->flags & RESOURCE_LAZY,
-                                 .loop = rq->loop,
-                                 .on_done = on_commit,
-                                 .arg = rq};
+    rq->txn = (struct store_txn){
+        .ops = ops, .n = n + 1, .lazy = lazy, .loop = rq->loop, .on_done = on_commit, .arg = rq};
     rq->next_stage = then;
     store_commit(rq->as->store, &rq->txn);
     return STAGE_WAIT;
@@ -93,11 +124,13 @@ static enum stage_result pretend(struct request *rq, stage_fn then)
 enum stage_result commit_put(struct request *rq, stage_fn then)
 {
     struct store_op own = {.kind = STORE_PUT, .res = rq->res->storage};
+    const void *stored;
 
     rq->result = object_unref(rq->result);
     if (rq->write.dry_run)
         return pretend(rq, then);
-    own.object = object_new(rq->res->storage, to_storage(rq));
+    stored = to_storage(rq);
+    own.object = object_new(rq->res->storage, stored);
     own.expect_revision = rq->old ? rq->old->revision : STORE_ABSENT;
     if (own.object->json.len > STORED_MAX) {
         object_unref(own.object);
@@ -106,7 +139,7 @@ enum stage_result commit_put(struct request *rq, stage_fn then)
     if (own.res == &res_core_events)
         own.ttl_sec = EVENT_TTL_SEC;
     rq->result = object_ref(own.object);
-    return start(rq, own, then);
+    return start(rq, own, is_repeat(rq, stored), then);
 }
 
 enum stage_result commit_delete(struct request *rq, stage_fn then)
@@ -119,7 +152,7 @@ enum stage_result commit_delete(struct request *rq, stage_fn then)
     rq->result = object_unref(rq->result);
     if (rq->write.dry_run)
         return pretend(rq, then);
-    return start(rq, own, then);
+    return start(rq, own, false, then);
 }
 
 enum stage_result commit_answer(struct request *rq, int status)

@@ -104,6 +104,9 @@ static void write_store(struct apiserver *as, struct buf *out)
     number(out, "skiff_store_compacted_revision", "gauge", "Oldest revision that can be read.",
            (uint64_t)st.compacted);
     number(out, "skiff_store_commits_total", "counter", "Batches made durable.", st.commits);
+    number(out, "skiff_store_failed_commits_total", "counter",
+           "Batches that the disk did not take: their writes have had no effect.",
+           st.failed_commits);
     number(out, "skiff_store_transactions_total", "counter", "Transactions applied.", st.txns);
     number(out, "skiff_store_lazy_transactions_total", "counter",
            "Transactions that did not wait for the disk.", st.lazy_txns);

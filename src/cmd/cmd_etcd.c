@@ -6,6 +6,7 @@
 #include "cmd/etcd_listen.h"
 #include "cmd/files.h"
 #include "cmd/flags.h"
+#include "cmd/server.h"
 #include "codec/timefmt.h"
 #include "net/tls.h"
 
@@ -113,7 +114,7 @@ static int open_tls(struct etcd_cmd *c, struct err *err)
 static int open_store(struct etcd_cmd *c, struct err *err)
 {
     const struct etcd_flags *f = &c->flags;
-    struct store_opts opts = {.history_ms = UINT32_MAX};
+    struct store_opts opts = {.history_ms = UINT32_MAX, .tell = store_log};
     int r;
 
     if (file_exists(arena_printf(&c->arena, "%s/member/snap/db", f->data_dir)))

@@ -8,11 +8,20 @@
 
 enum { ENDPOINTS_MAX = 64 };
 
+void store_log(void *arg, bool good, const char *text)
+{
+    (void)arg;
+    if (good)
+        LOG_INFO("store", "%s", text);
+    else
+        LOG_WARN("store", "%s", text);
+}
+
 static int open_embedded(const struct server_config *c, struct arena *a, struct store **ret_st,
                          struct err *err)
 {
     const char *dir = arena_printf(a, "%s/store", c->data_dir);
-    struct store_opts opts = {0};
+    struct store_opts opts = {.tell = store_log};
     int r = folder_make(dir, 0700, err);
 
     if (r < 0)
@@ -50,15 +59,6 @@ static int make_tls(const struct server_config *c, struct arena *a, struct tls_c
     return r;
 }
 
-static void on_tell(void *arg, bool good, const char *text)
-{
-    (void)arg;
-    if (good)
-        LOG_INFO("store", "%s", text);
-    else
-        LOG_WARN("store", "%s", text);
-}
-
 static int open_etcd(const struct server_config *c, struct arena *a, struct tls_context **ret_tls,
                      struct store **ret_st, struct err *err)
 {
@@ -66,7 +66,7 @@ static int open_etcd(const struct server_config *c, struct arena *a, struct tls_
     struct etcd_opts etcd = {.endpoints = endpoints,
                              .prefix = c->etcd_prefix,
                              .compact_ms = (uint32_t)MIN(c->etcd_compact_ms, UINT32_MAX),
-                             .tell = on_tell};
+                             .tell = store_log};
     struct store_opts opts = {.etcd = &etcd};
     struct str rest = str_from(c->etcd_servers);
     int r;

@@ -23,6 +23,9 @@ struct server_config { /* flags of `skiff server`, resolved */
 /** True unless @part is named in @c->disable. */
 bool server_enabled(const struct server_config *c, const char *part);
 
+/** store_opts.tell, etcd_opts.tell: logs it. Any thread. */
+void store_log(void *arg, bool good, const char *text);
+
 struct tls_context;
 /** Opens the store that the flags name: embedded, in the data folder, or an etcd. @ret_tls: NULL,
  *  or what the store borrows, to be freed after it; also set on failure. */

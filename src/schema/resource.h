@@ -47,7 +47,7 @@ enum resource_flag {
     RESOURCE_NEEDS_RESOURCE_VERSION = 1 << 3, /* no unconditional update */
     RESOURCE_RETURNS_DELETED = 1 << 4,     /* delete answers with the object, not a Status */
     RESOURCE_EPHEMERAL = 1 << 5,           /* reviews: computed, never stored */
-    RESOURCE_LAZY = 1 << 6,                /* heartbeats: committed with the next batch */
+    RESOURCE_LAZY = 1 << 6,                /* repeats are committed with the next batch */
     RESOURCE_DEFAULT_ORPHAN = 1 << 7,
 };
 /* How a kind's objects are made and changed; members may be NULL. @old is the stored object.

@@ -300,8 +300,6 @@ static int txn_begin(struct engine_lmdb *e)
 {
     int rc = mdb_txn_begin(e->env, NULL, 0, &e->txn);
 
-    if (!rc && !e->ops.n)
-    e->last = (struct rev_at){0};
     if (rc) {
         e->txn = NULL; /* LMDB leaves it as it was, but does not promise to */
         return rc;
@@ -318,6 +316,8 @@ void lmdb_txn_drop(struct engine_lmdb *e)
         mdb_txn_abort(e->txn);
     e->txn = NULL;
     e->last = (struct rev_at){0};
+    e->scanned = e->state.scanned;
+    e->swept = 0;
 }
 
 /* Writes one change of a key into the transaction. An LMDB code; MDB_NOTFOUND: nothing to
@@ -401,8 +401,7 @@ int lmdb_ready(struct engine_lmdb *e, struct err *err)
     }
 }
 
-/* Sees to it that there is a transaction. */
-static int txn_open(struct engine_lmdb *e, struct err *err)
+int lmdb_txn_open(struct engine_lmdb *e, struct err *err)
 {
     for (int tries = 0;; tries++) {
         int r = lmdb_ready(e, err), rc;
@@ -472,7 +471,7 @@ static int batch_write(struct engine_lmdb *e, const struct record *rec, struct e
     if (log_is_full(e))
         r = lmdb_checkpoint(e, &e->state, err);
     if (r == 0) /* before the log has the change: this may find that a checkpoint took place */
-        r = txn_open(e, err);
+        r = lmdb_txn_open(e, err);
     if (r < 0)
         return r;
     wal_op_add(e, rec, &op);
@@ -533,9 +532,10 @@ static int lmdb_commit(struct engine *base, struct err *err)
 {
     struct engine_lmdb *e = lmdb_of(base);
     int64_t revision, ceiling = e->state.ceiling;
+    size_t done = e->ops_done;
     int r;
 
-    if (e->ops.n == e->ops_done)
+    if (e->ops.n == done)
         return 0;
     revision = newest(e);
     if (revision + ENGINE_REVISIONS_AHEAD > ceiling)
@@ -545,6 +545,7 @@ static int lmdb_commit(struct engine *base, struct err *err)
         lmdb_abort(base);
         return r;
     }
+    e->written = e->ops.n - done;
     e->current = revision;
     e->state.ceiling = ceiling;
     e->lost = false;
@@ -552,6 +553,13 @@ static int lmdb_commit(struct engine *base, struct err *err)
     if (e->log_done >= e->checkpoint_bytes)
         (void)lmdb_checkpoint(e, &e->state, NULL);
     return 0;
+}
+
+static const char *lmdb_trouble(struct engine *base)
+{
+    const struct engine_lmdb *e = lmdb_of(base);
+
+    return e->trouble.code ? e->trouble.msg : NULL;
 }
 
 static uint64_t lmdb_size_bytes(struct engine *base)
@@ -593,7 +601,9 @@ static const struct engine_ops lmdb_ops = {
     .notes = lmdb_notes,
     .commit = lmdb_commit,
     .abort = lmdb_abort,
+    .trouble = lmdb_trouble,
     .compact = lmdb_compact,
+    .defragment = lmdb_defragment,
     .size_bytes = lmdb_size_bytes,
     .used_bytes = lmdb_used_bytes,
     .close = lmdb_close,

@@ -394,6 +394,19 @@ static int mem_compact(struct engine *base, int64_t revision, bool *ret_more, st
     return 0;
 }
 
+static const char *mem_trouble(struct engine *base)
+{
+    (void)base;
+    return NULL;
+}
+
+static int mem_defragment(struct engine *base, struct err *err)
+{
+    (void)err;
+    assert(mem_of(base)->batch == mem_of(base)->log.n && !mem_of(base)->noted);
+    return 0; /* there is no file */
+}
+
 static uint64_t mem_size_bytes(struct engine *base)
 {
     return mem_of(base)->bytes;
@@ -424,7 +437,9 @@ static const struct engine_ops memory_ops = {
     .notes = mem_notes,
     .commit = mem_commit,
     .abort = mem_abort,
+    .trouble = mem_trouble,
     .compact = mem_compact,
+    .defragment = mem_defragment,
     .size_bytes = mem_size_bytes,
     .used_bytes = mem_size_bytes,
     .close = mem_close,

@@ -2,12 +2,19 @@
  *
  * A record names the record it replaced (older). So whoever walks the records up to the compacted
  * revision finds what to delete: what each replaced, and each deletion itself, with its key's entry
- * if nothing came after. What is alive stays where it is. The state record keeps how far the walk
- * came.
+ * if nothing came after. What is alive stays where it is.
+ *
+ * All this happens within the transaction that holds what the log has, and is durable with its next
+ * checkpoint, which says how far the walk came: so it needs no commits of its own, and when the
+ * transaction is lost it is only done again.
  */
 #include "store/lmdb_internal.h"
 
-enum { SLICE = 512 }; /* records a call; a revision is not split */
+enum {
+    SLICE = 512,        /* records a call, or twice as many as the last batch had, */
+    SLICE_MAX = 16384,  /* up to so many; a revision is not split */
+    SWEPT_MAX = 4096,   /* then a checkpoint: the transaction's pages stand in memory */
+};
 
 struct slice {
     VEC(struct rev_at) dead;    /* records to delete */
@@ -15,6 +22,7 @@ struct slice {
     VEC(struct rev_at) tombstone_at;
     struct arena arena;
     int64_t scanned;
+    size_t n, max; /* records: looked at, and where it ends */
 };
 
 static void slice_deinit(struct slice *s)
@@ -23,6 +31,12 @@ static void slice_deinit(struct slice *s)
     vec_deinit(&s->tombstones);
     vec_deinit(&s->tombstone_at);
     arena_deinit(&s->arena);
+}
+
+/* More than the last batch wrote: with a slice a batch the end is reached, whatever the load. */
+static size_t slice_max(const struct engine_lmdb *e)
+{
+    return MIN(MAX(2 * e->written, (size_t)SLICE), (size_t)SLICE_MAX);
 }
 
 /* Notes what may go because of the record at @at. */
@@ -48,7 +62,6 @@ static int slice_collect(struct engine_lmdb *e, MDB_txn *txn, struct slice *s, i
     unsigned char start[REV_KEY_BYTES];
     MDB_val k = {sizeof(start), start}, v;
     MDB_cursor *c;
-    size_t n = 0;
     bool full = false;
     int rc = mdb_cursor_open(txn, e->rev, &c);
 
@@ -65,10 +78,10 @@ static int slice_collect(struct engine_lmdb *e, MDB_txn *txn, struct slice *s, i
         }
         if (at.revision > compacted)
             break;
-        full = n >= SLICE && at.revision != s->scanned;
+        full = s->n >= s->max && at.revision != s->scanned;
         if (full)
             break;
-        n++;
+        s->n++;
         s->scanned = at.revision;
         slice_note(e, s, at, val_str(&v), compacted);
     }
@@ -105,62 +118,57 @@ static int slice_delete(struct engine_lmdb *e, MDB_txn *txn, const struct slice 
     return 0;
 }
 
-/* One transaction. An LMDB code. */
-static int compact_slice(struct engine_lmdb *e, struct engine_state *state)
+/* One slice, within the transaction. An LMDB code: after an error there may be no going on with
+ * it. */
+static int compact_slice(struct engine_lmdb *e)
 {
-    struct slice s = {.scanned = state->scanned};
-    MDB_txn *txn;
-    int rc = mdb_txn_begin(e->env, NULL, 0, &txn);
+    struct slice s = {.scanned = e->scanned, .max = slice_max(e)};
+    int rc = slice_collect(e, e->txn, &s, e->state.compacted);
 
-    if (rc)
-        return rc;
-    rc = slice_collect(e, txn, &s, state->compacted);
     if (!rc)
-        rc = slice_delete(e, txn, &s);
-    state->scanned = s.scanned;
-    if (!rc)
-        rc = lmdb_state_write(e, txn, state);
-    if (rc)
-        mdb_txn_abort(txn);
-    else
-        rc = mdb_txn_commit(txn);
+        rc = slice_delete(e, e->txn, &s);
+    if (!rc) {
+        e->scanned = s.scanned;
+        e->swept += s.n;
+        e->written = 0;
+    }
     slice_deinit(&s);
     return rc;
+}
+
+/* Slices in a larger map as need be. */
+static int compact_in_txn(struct engine_lmdb *e, struct err *err)
+{
+    int r, rc;
+
+    do {
+        r = lmdb_txn_open(e, err);
+        rc = r < 0 ? 0 : compact_slice(e);
+        if (rc)
+            lmdb_txn_drop(e);
+        if (rc == MDB_MAP_FULL)
+            r = lmdb_grow(e, err);
+    } while (rc == MDB_MAP_FULL && r == 0);
+    return rc && r == 0 ? lmdb_fail(e, rc, "compact", err) : r;
 }
 
 int lmdb_compact(struct engine *base, int64_t revision, bool *ret_more, struct err *err)
 {
     struct engine_lmdb *e = lmdb_of(base);
-    struct engine_state s;
-    int r = 0, rc;
+    int64_t to = MAX(e->state.compacted, revision);
+    int r = 0;
 
     assert(e->ops.n == e->ops_done);
     if (revision > e->current)
         return err_new(err, ERR_TIMEOUT, "revision %lld is in the future (%lld)",
                        (long long)revision, (long long)e->current);
-    if (e->ops.n)
-        r = lmdb_checkpoint(e, &e->state, err);
-    else if (e->broken)
-        r = lmdb_revive(e, err);
-    if (e->txn) /* of nothing but a deletion of what was not there */
-        lmdb_txn_drop(e);
-    while (r == 0) {
-        s = e->state;
-        s.compacted = MAX(s.compacted, revision);
-        if (s.compacted == e->state.compacted && s.scanned >= s.compacted) {
-            *ret_more = false;
-            return 0;
-        }
-        rc = compact_slice(e, &s);
-        if (rc == MDB_MAP_FULL) {
-            r = lmdb_grow(e, err);
-            continue;
-        }
-        if (rc)
-            return lmdb_fail(e, rc, "compact", err);
-        e->state = s;
-        *ret_more = s.scanned < s.compacted;
-        return 0;
+    if (to > e->state.compacted || e->scanned < to) {
+        e->state.compacted = to;
+        r = compact_in_txn(e, err);
     }
+    if (r == 0 && e->swept >= SWEPT_MAX)
+        r = lmdb_checkpoint(e, &e->state, err);
+    if (r == 0)
+        *ret_more = e->scanned < to;
     return r;
 }

@@ -7,6 +7,7 @@
  *     lmdb_record.c  what records look like
  *     lmdb_note.c    small values without revisions
  *     lmdb_compact.c forgets old history
+ *     lmdb_defrag.c  writes the file anew
  *
  * and on disk, in tables of LMDB's:
  *
@@ -48,7 +49,7 @@ struct engine_state {
     int64_t current;   /* at the last clean end */
     int64_t ceiling;   /* no revision above it has been given out */
     int64_t compacted; /* oldest readable revision */
-    int64_t scanned;   /* compaction has dealt with the records below it */
+    int64_t scanned;   /* as of the last checkpoint: see engine_lmdb.scanned */
     uint64_t salt;     /* of the log's frames since the last checkpoint */
     bool clean;
 };
@@ -77,9 +78,14 @@ struct engine_lmdb {
     char *direct;  /* aligned memory for it */
     size_t wal_bytes; /* of its file */
     int64_t current; /* committed */
-    struct engine_state state;
+    struct engine_state state; /* as of the last checkpoint, but for compacted */
+    int64_t scanned; /* compaction has dealt with the records below it, within txn */
+    size_t swept;    /* records that it has looked at since the checkpoint */
+    size_t written;  /* changes in the last batch; 0 after a slice of compaction */
     bool lost;   /* the last batch failed or was given up: its revisions may be known outside */
     bool broken; /* LMDB refuses to go on: reopen before the next use */
+    struct err trouble; /* of the last checkpoint; code 0: it worked */
+    bool renamed; /* data.mdb was, and the folder has not been synced since */
     char *dir;
     int lock_fd;
     uint64_t read_bytes; /* of values since the map was last released */
@@ -119,19 +125,22 @@ void lmdb_read_end(struct engine_lmdb *e); /** What was read stays valid until t
 void lmdb_release_pages(struct engine_lmdb *e);
 /** Writes the state record within @txn. An LMDB code. */
 int lmdb_state_write(struct engine_lmdb *e, MDB_txn *txn, const struct engine_state *s);
-/** Walks the trees of data.mdb in @dir, which LMDB has not opened. ERR_PARSE (damaged: LMDB might
- *  crash), ERR_IO. */
-MUST_USE int lmdb_check(const char *dir, struct err *err);
+/** Walks the trees of the file @name in @dir, to which nobody writes. ERR_PARSE (damaged: LMDB
+ * might crash), ERR_IO. */
+MUST_USE int lmdb_check(const char *dir, const char *name, struct err *err);
+/** Makes the names of the files in @dir durable. ERR_IO. */
+MUST_USE int lmdb_dir_sync(const char *dir, struct err *err);
 /** Makes the environment usable again after an error that LMDB does not survive: opens it anew. */
 MUST_USE int lmdb_revive(struct engine_lmdb *e, struct err *err);
 /** Sees to it that the transaction has what the log has: makes it anew if it was lost. */
 MUST_USE int lmdb_ready(struct engine_lmdb *e, struct err *err);
 /** Drops the transaction; what the log has of it is done again when it is needed. */
 void lmdb_txn_drop(struct engine_lmdb *e);
+/** Sees to it that there is a transaction. */
+MUST_USE int lmdb_txn_open(struct engine_lmdb *e, struct err *err);
 /** Writes what the log has into LMDB's file, with the state @s and a new salt, and empties the log.
  *  No batch is open. On an error nothing is lost, and it can be tried again. */
-int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *s,
-                             struct err *err);
+int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *s, struct err *err);
 /** Opens folder @dir into the zeroed @e; on failure @e is freed. */
 MUST_USE int lmdb_setup(struct engine_lmdb *e, const char *dir, struct err *err);
 void lmdb_close(struct engine *base); /** engine_ops.close */
@@ -144,6 +153,8 @@ MUST_USE int lmdb_notes(struct engine *base, struct str prefix,
                         struct err *err);
 /** engine_ops.compact */
 MUST_USE int lmdb_compact(struct engine *base, int64_t revision, bool *ret_more, struct err *err);
+/** engine_ops.defragment */
+MUST_USE int lmdb_defragment(struct engine *base, struct err *err);
 
 /* The log: lmdb_wal.c */
 /** Opens the log and takes what it has since the checkpoint of e->state: its operations, the last

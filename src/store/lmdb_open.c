@@ -30,7 +30,7 @@ static int lock_take(struct engine_lmdb *e, struct err *err)
 }
 
 /* A new file's name must survive a crash as its contents do. */
-static int dir_sync(const char *dir, struct err *err)
+int lmdb_dir_sync(const char *dir, struct err *err)
 {
     auto_fd fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -136,19 +136,19 @@ static int data_make(struct engine_lmdb *e, struct err *err)
     struct stat st;
     int rc;
 
+    if (unlink(fresh) && errno != ENOENT) /* of an open or a defragmentation that did not end */
+        return fail_errno(err, "remove", fresh);
     if (stat(data, &st) == 0 && st.st_size)
         return 0;
     if (stat(arena_printf(&a, "%s/wal", e->dir), &st) == 0 && st.st_size)
         return err_new(err, ERR_PARSE, "store in %s: there is a log, but data.mdb is %s", e->dir,
                        access(data, F_OK) ? "missing" : "empty");
-    if (unlink(fresh) && errno != ENOENT)
-        return fail_errno(err, "remove", fresh);
     rc = env_make(e, fresh);
     if (rc)
         return lmdb_fail(e, rc, "make", err);
     if (rename(fresh, data))
         return fail_errno(err, "make", data);
-    return dir_sync(e->dir, err);
+    return lmdb_dir_sync(e->dir, err);
 }
 
 static int env_open(struct engine_lmdb *e, struct err *err)
@@ -227,6 +227,7 @@ static int state_load(struct engine_lmdb *e, MDB_txn *txn, struct err *err)
     if (rc == MDB_NOTFOUND && last)
         return err_new(err, ERR_PARSE, "store in %s: its state record is missing", e->dir);
     e->current = MAX(last, e->state.clean ? e->state.current : e->state.ceiling);
+    e->scanned = e->state.scanned;
     return 0;
 }
 
@@ -242,18 +243,23 @@ static int txn_end(struct engine_lmdb *e, const struct engine_state *s)
     return mdb_txn_commit(txn);
 }
 
-int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *state, struct err *err)
+static int checkpoint(struct engine_lmdb *e, const struct engine_state *state, struct err *err)
 {
     struct engine_state s = *state;
     MDB_txn *txn;
-    int r, rc;
+    int r = e->renamed ? lmdb_dir_sync(e->dir, err) : 0, rc;
 
     assert(e->ops.n == e->ops_done);
+    /* Until the folder is synced the next open may find the file of before, which needs the log. */
+    if (r < 0)
+        return r;
+    e->renamed = false;
     s.salt = wal_new_salt();
     do {
         r = lmdb_ready(e, err);
         if (r < 0)
             return r;
+        s.scanned = e->scanned; /* what the transaction has, if it was not lost */
         rc = e->txn ? 0 : mdb_txn_begin(e->env, NULL, 0, &txn);
         if (!rc && !e->txn)
             e->txn = txn;
@@ -265,10 +271,22 @@ int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *state, str
     if (rc || r < 0)
         return r < 0 ? r : lmdb_fail(e, rc, "checkpoint", err);
     e->state = s;
+    e->scanned = s.scanned;
     e->read_bytes += e->log_done; /* about as much was read of the trees to change them */
     wal_reset(e);
     lmdb_release_pages(e);
     return 0;
+}
+
+int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *state, struct err *err)
+{
+    struct err why = {0};
+    int r = checkpoint(e, state, &why);
+
+    e->trouble = why;
+    if (r < 0 && err)
+        *err = why;
+    return r;
 }
 
 /* Reads the state and the log, and marks on disk that from now on any end is unclean until
@@ -323,13 +341,13 @@ int lmdb_setup(struct engine_lmdb *e, const char *dir, struct err *err)
     if (r == 0)
         r = data_make(e, err);
     if (r == 0)
-        r = lmdb_check(dir, err);
+        r = lmdb_check(dir, "data.mdb", err);
     if (r == 0)
         r = env_open(e, err);
     if (r == 0)
         r = state_begin(e, err);
     if (r == 0)
-        r = dir_sync(dir, err);
+        r = lmdb_dir_sync(dir, err);
     if (r < 0)
         engine_free(e);
     return r;
@@ -354,7 +372,7 @@ void lmdb_close(struct engine *base)
 static int state_again(struct engine_lmdb *e, struct err *err)
 {
     uint64_t salt = e->state.salt;
-    int64_t current = e->current, ceiling = e->state.ceiling;
+    int64_t current = e->current, ceiling = e->state.ceiling, compacted = e->state.compacted;
     MDB_txn *txn;
     int r, rc = mdb_txn_renew(e->read);
 
@@ -365,6 +383,7 @@ static int state_again(struct engine_lmdb *e, struct err *err)
     mdb_txn_reset(txn);
     e->current = current;
     e->state.ceiling = MAX(e->state.ceiling, ceiling);
+    e->state.compacted = MAX(e->state.compacted, compacted);
     if (r == 0 && e->state.salt != salt) {
         e->lost |= e->ops.n > e->ops_done;
         wal_reset(e);

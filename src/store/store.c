@@ -6,12 +6,30 @@ enum {
     LAZY_MAX_MS = 5000,
     HISTORY_MS = 300000,
     JOURNAL_MAX = 65536,
+    HISTORY_MAX = 65536,
+    HISTORY_BYTES = 256 << 20,
     TXNS_MAX = 4096,
 };
 
 uint64_t store_now_ms(const struct store *st)
 {
     return st->clock->mono_ns(st->clock) / 1000000 + 1; /* 0 means never */
+}
+
+void store_tell(struct store *st, struct trouble *t, const char *what, const char *why)
+{
+    char text[sizeof(struct err) + 64];
+
+    if (why)
+        t->last_ms = store_now_ms(st);
+    if (t->told == (why != NULL) || (!why && store_now_ms(st) - t->last_ms < STORE_RETRY_MS))
+        return;
+    t->told = why != NULL;
+    if (!st->opts.tell)
+        return;
+    (void)snprintf(text, sizeof(text), "%s %s%s", what, why ? "fails: " : "works again",
+                   why ? why : "");
+    st->opts.tell(st->opts.tell_arg, !why, text);
 }
 
 /* ---- the queue ---- */
@@ -162,7 +180,7 @@ static void turn(struct store *st)
     if (all_taken(st))
         take(st, NULL);
     if (batch_next(st)) {
-        if (st->batch.sync) {
+        if (batch_blocks(st)) {
             st->committing = true;
             st->link->committed = false;
             loop_work(st->opts.loop, commit_work, commit_done, link_ref(st->link));
@@ -209,6 +227,10 @@ static void set_defaults(struct store_opts *o)
         o->history_ms = HISTORY_MS;
     if (!o->journal_max)
         o->journal_max = JOURNAL_MAX;
+    if (!o->history_max)
+        o->history_max = HISTORY_MAX;
+    if (!o->history_bytes)
+        o->history_bytes = HISTORY_BYTES;
     if (!o->txns_max)
         o->txns_max = TXNS_MAX;
 }
@@ -363,6 +385,7 @@ int64_t store_revision(const struct store *st)
 void store_stats(struct store *st, struct store_stats *ret_s)
 {
     *ret_s = (struct store_stats){
+        .failed_commits = atomic_load_explicit(&st->failed_commits, memory_order_relaxed),
         .commits = atomic_load_explicit(&st->commits, memory_order_relaxed),
         .txns = atomic_load_explicit(&st->n_txns, memory_order_relaxed),
         .lazy_txns = atomic_load_explicit(&st->n_lazy_txns, memory_order_relaxed),

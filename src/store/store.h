@@ -50,7 +50,14 @@ struct store_opts {
     uint32_t lazy_max_ms;      /* 0: 5000 */
     uint32_t history_ms;       /* journal and engine history kept at least this long; 0: 300000;
                                   UINT32_MAX: until raw_compact(), and journal_max */
+    /* Under a storm of writes history is shorter, unless history_ms is UINT32_MAX: */
     uint32_t journal_max;      /* events kept per resource at most; 0: 65536 */
+    uint32_t history_max;      /* revisions that the engine keeps at most; 0: 65536 */
+    uint64_t history_bytes;    /* and their keys and values; 0: 256 MB */
+    /* What operators should know: the disk fails, works again (@good). Of an embedded store; on its
+     * thread or loop. May be NULL. */
+    void (*tell)(void *arg, bool good, const char *text);
+    void *tell_arg;
     uint32_t txns_max;         /* waiting transactions; 0: 4096; more are refused with TOO_MANY */
 };
 /** Opens: loads every object of @resources[n] into the indexes. ERR_IO, ERR_PARSE (damaged value,
@@ -177,7 +184,7 @@ struct subscription *cache_subscribe(struct cache *c, struct loop *loop, void (*
 struct subscription *subscription_free(struct subscription *s);
 
 struct store_stats {
-    uint64_t commits, txns, lazy_txns, size_bytes;
+    uint64_t commits, failed_commits, txns, lazy_txns, size_bytes;
     int64_t revision, compacted;
 };
 void store_stats(struct store *st, struct store_stats *ret_s); /** Any thread. */

@@ -22,7 +22,7 @@ enum {
     STORE_LAZY_PENDING = 1024,      /* lazy writes that wait; engine.h has revisions for more */
     STORE_TABLE = 4096,             /* a power of two */
     STORE_RESOURCES_MAX = 2048,
-    STORE_SAMPLES = 32,             /* of time and revision, for compaction */
+    STORE_SAMPLES = 64,             /* of time, revision and bytes, for compaction */
     STORE_RETRY_MS = 1000,          /* after a failed commit or compaction that nobody waits for */
 };
 
@@ -51,9 +51,13 @@ struct lazy_write { /* published, not yet in the engine; key and value follow it
     struct str key, value;
     bool deleted;
 };
-struct sample {
-    uint64_t at_ms;
+struct sample { /* when the store was at a revision, and what it had written until then */
+    uint64_t at_ms, bytes;
     int64_t revision;
+};
+struct trouble { /* that operators hear of when it begins and when it ends */
+    bool told;
+    uint64_t last_ms; /* when it failed last */
 };
 struct batch {
     VEC(struct store_txn *) txns;
@@ -61,6 +65,9 @@ struct batch {
     bool durable; /* goes to the engine; else it holds only lazy writes */
     bool sync;    /* the engine has an open batch */
     int64_t compact_to; /* what raw transactions asked for; 0: nothing */
+    bool defragment;    /* they asked for that: after the commit */
+    int defragment_code; /* how it went */
+    struct err defragment_err;
     int code;     /* 0, or why the whole batch fails */
     struct err err;
 };
@@ -88,10 +95,13 @@ struct store {
     VEC(struct lazy_write *) lazy;
     uint64_t lazy_due_ms; /* 0: nothing pending */
     uint64_t trim_due_ms; /* 0: journals are empty */
+    uint64_t written_bytes; /* keys and values, since it was opened */
     struct sample samples[STORE_SAMPLES]; /* oldest first */
     size_t n_samples;
     uint64_t compact_due_ms; /* 0: nothing to compact */
     int64_t compact_to;      /* under way while above compacted */
+    struct trouble writing, compacting;
+    atomic_uint_fast64_t failed_commits; /* any */
     atomic_uint_fast64_t commits, n_txns, n_lazy_txns, size_bytes; /* any */
     atomic_int_fast64_t compacted;                                 /* any */
     atomic_bool closing;
@@ -102,6 +112,10 @@ struct store {
     bool committing;    /* a commit is under way */
 };
 
+/** Tells that @what, of which @t is the state, failed now with @why, or with NULL worked: only when
+ *  that is news. On a disk that is nearly full large writes fail and small ones do not: works again
+ *  what has not failed for STORE_RETRY_MS. */
+void store_tell(struct store *st, struct trouble *t, const char *what, const char *why);
 /** The store's monotonic clock. */
 uint64_t store_now_ms(const struct store *st);
 
@@ -125,7 +139,9 @@ MUST_USE int batch_put(struct store *st, struct cache *c, struct store_op *op, i
                        int64_t lease);
 MUST_USE int batch_delete(struct store *st, struct cache *c, struct store_txn *txn,
                           struct str key, int64_t revision); /** See batch_put(). */
-/** Commits the engine's part, if there is any; the outcome is kept in the batch. */
+/** True if the batch has work for the disk. */
+bool batch_blocks(const struct store *st);
+/** Does that work, if there is any: commits the engine's part; the outcome is kept in the batch. */
 void batch_commit(struct store *st);
 /** Publishes or rolls back, and answers every transaction. */
 void batch_finish(struct store *st);
@@ -149,6 +165,8 @@ static inline bool txn_is_raw(const struct store_txn *txn)
 MUST_USE int raw_run(struct store *st, struct store_txn *txn);
 /** About how many bytes it will write. */
 size_t raw_bytes(const struct store_txn *txn);
+/** True if it has asked for the file to be written anew. */
+bool raw_defragments(const struct store_txn *txn);
 /** Takes up a compaction that a former run was told to do. */
 MUST_USE int raw_resume(struct store *st, struct err *err);
 

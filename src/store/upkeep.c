@@ -11,6 +11,14 @@ static uint64_t step_ms(const struct store *st)
     return MAX(st->opts.history_ms / STEPS, 1u);
 }
 
+/* True if what came after @s is more than 1/@part of what history may be. */
+static bool is_behind(const struct store *st, const struct sample *s, uint64_t now, unsigned part)
+{
+    return now - s->at_ms >= MAX(st->opts.history_ms / part, 1u) ||
+           st->revision - s->revision >= MAX(st->opts.history_max / part, 1u) ||
+           st->written_bytes - s->bytes >= MAX(st->opts.history_bytes / part, 1u);
+}
+
 /* Remembers when the store was at which revision: the newest always, older ones a step apart. */
 static void sample(struct store *st, uint64_t now)
 {
@@ -18,11 +26,13 @@ static void sample(struct store *st, uint64_t now)
 
     if (n && st->samples[n - 1].revision == st->revision)
         return;
-    if (n == STORE_SAMPLES || (n >= 2 && now - st->samples[n - 2].at_ms < step_ms(st)))
+    if (n == STORE_SAMPLES || (n >= 2 && !is_behind(st, &st->samples[n - 2], now, STEPS)))
         n--;
-    st->samples[n] = (struct sample){now, st->revision};
+    st->samples[n] = (struct sample){now, st->written_bytes, st->revision};
     st->n_samples = n + 1;
-    if (!st->compact_due_ms)
+    if (is_behind(st, &st->samples[0], now, 1))
+        st->compact_due_ms = now;
+    else if (!st->compact_due_ms)
         st->compact_due_ms = st->samples[0].at_ms + st->opts.history_ms;
 }
 
@@ -61,12 +71,12 @@ static void trim(struct store *st, uint64_t now)
         oldest ? MAX(oldest + st->opts.history_ms + 1, now + step_ms(st)) : 0;
 }
 
-/* The newest revision that is history_ms old becomes the one to compact to. */
+/* The newest revision that is a whole history behind becomes the one to compact to. */
 static void choose_compaction(struct store *st, uint64_t now)
 {
     size_t n = 0;
 
-    while (n < st->n_samples && st->samples[n].at_ms + st->opts.history_ms <= now)
+    while (n < st->n_samples && is_behind(st, &st->samples[n], now, 1))
         n++;
     if (n) {
         st->compact_to = MAX(st->compact_to, st->samples[n - 1].revision);
@@ -79,6 +89,7 @@ static void choose_compaction(struct store *st, uint64_t now)
 static bool compact(struct store *st, uint64_t now)
 {
     int64_t current, compacted;
+    struct err err = {0};
     bool more = false;
     int r = 0;
 
@@ -86,7 +97,8 @@ static bool compact(struct store *st, uint64_t now)
     st->engine->ops->revisions(st->engine, &current, &compacted);
     /* Lazy writes may be ahead of the engine. */
     if (st->compact_to)
-        r = st->engine->ops->compact(st->engine, MIN(st->compact_to, current), &more, NULL);
+        r = st->engine->ops->compact(st->engine, MIN(st->compact_to, current), &more, &err);
+    store_tell(st, &st->compacting, "compaction", r < 0 ? err.msg : NULL);
     if (r < 0) { /* a full or failing disk: the history stays a little longer */
         st->compact_due_ms = now + STORE_RETRY_MS;
         return false;

@@ -41,8 +41,9 @@ def free_port():
 class Server:
     """`skiff server` on a folder of its own."""
 
-    def __init__(self, args=(), keys_of=None, command="server"):
-        """@keys_of: another server, of the same cluster."""
+    def __init__(self, args=(), keys_of=None, command="server", env=None, prepare=None):
+        """@keys_of: another server, of the same cluster. @env: its environment, by its binary.
+        @prepare: makes the folder of its data."""
         self.command = command
         build = os.environ.get("SKIFF_BUILD", os.path.join(ROOT, "build-test"))
         self.binary = os.path.join(build, "src", "cmd", "skiff")
@@ -50,6 +51,9 @@ class Server:
         self.port = free_port()
         self.args = list(args)
         self.process = None
+        self.env = env(self.binary) if env else None
+        if prepare:
+            prepare(os.path.join(self.dir, "data"))
         if keys_of:
             shutil.copytree(os.path.join(keys_of.dir, "data", "pki"),
                             os.path.join(self.dir, "data", "pki"))
@@ -62,7 +66,7 @@ class Server:
              "--run-dir=" + os.path.join(self.dir, "run"), "--secure-port=%d" % self.port,
              "--bind-address=127.0.0.1"] +
             (["--disable=kubelet,proxy,dns"] if self.command == "server" else []) + self.args,
-            stderr=self.log, stdout=self.log)
+            stderr=self.log, stdout=self.log, env=self.env)
         self.kubeconfig = os.path.join(self.dir, "data", "admin.kubeconfig")
         eventually(self.ready, 20)
 
@@ -123,8 +127,9 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self):
-        """Ends it as an administrator would; a leak or a memory error fails the test."""
+    def stop(self, keep=False):
+        """Ends it as an administrator would; a leak or a memory error fails the test. @keep: its
+        folder."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -134,6 +139,10 @@ class Server:
                 raise AssertionError("did not stop within 30 s: " + self.read_log())
             assert code == 0, "exit status %d: %s" % (code, self.read_log())
         self.log.close()
+        if not keep:
+            self.remove()
+
+    def remove(self):
         shutil.rmtree(self.dir, ignore_errors=True)
 
 

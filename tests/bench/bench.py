@@ -189,6 +189,21 @@ def bare_lmdb(build):
     return max(many), max(one)
 
 
+def measure_churn(build):
+    """Keys that are written over: what the file grows to, and who waits for compaction."""
+    out = subprocess.run([os.path.join(build, "tests/unit/store/test_churn")],
+                         env=dict(os.environ, CHURN_WRITES="2000000", CHURN_HISTORY="1000000"),
+                         stdout=subprocess.PIPE, check=True).stdout.decode()
+    m = re.search(r"churn: 2000000 writes.*?([\d.]+) a second, file at most ([\d.]+) MB, "
+                  r"([\d.]+) x live and history", out)
+    row("file, 2,000,000 overwrites of 1,000 keys", "%s MB" % m.group(2),
+        "%.1f MB live and history" % (float(m.group(2)) / float(m.group(3))), m.group(3),
+        "at most 4")
+    m = re.search(r"revisions compacted within (\d+) ms, longest wait ([\d.]+) ms, ([\d.]+) ms", out)
+    row("compaction of 1,000,000 revisions, longest wait of a writer", "%s ms" % m.group(2),
+        "%s ms without" % m.group(3), "%.2f" % (float(m.group(2)) / float(m.group(3))))
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
     ap.add_argument("--build", default="build")
@@ -199,6 +214,7 @@ def main():
             part(s, o)
         finally:
             s.stop()
+    measure_churn(o.build)
 
 
 def run(s, o):

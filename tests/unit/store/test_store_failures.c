@@ -14,6 +14,64 @@ static void faulty_fixture(struct fixture *f, struct faulty *faulty, struct engi
     f->st = store_on(&faulty->base, opts);
 }
 
+static void keep_told(void *arg, bool good, const char *text)
+{
+    buf_printf(arg, "%s %s\n", good ? "+" : "-", text);
+}
+
+struct ticks { /* a clock that the test moves */
+    struct clock base;
+    atomic_uint_fast64_t ms;
+};
+
+static uint64_t ticks_mono(const struct clock *c)
+{
+    return atomic_load(&((const struct ticks *)(const void *)c)->ms) * 1000000;
+}
+
+/* Once when it begins, and once when it has ended. */
+static void test_trouble_is_told_once(void **state)
+{
+    struct fixture f;
+    struct engine_ops ops;
+    struct faulty faulty;
+    struct buf told = {0};
+    struct ticks clock = {.base.mono_ns = ticks_mono};
+    struct store_opts opts = {.tell = keep_told, .tell_arg = &told, .clock = &clock.base};
+    struct store_stats s;
+
+    (void)state;
+    faulty_fixture(&f, &faulty, &ops, &opts);
+    assert_int_equal(put(f.st, f.loop, "a", "1"), 2);
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < 3; k++) { /* in between, something works */
+            atomic_store(&faulty.fail_commits, 1);
+            assert_int_equal(put(f.st, f.loop, "a", "2"), ERR_IO);
+            assert_true(put(f.st, f.loop, "a", "2") > 2);
+        }
+        atomic_fetch_add(&clock.ms, 1000);
+        assert_true(put(f.st, f.loop, "a", "2") > 2);
+        atomic_store(&faulty.trouble, 1); /* behind commits that work */
+        assert_true(put(f.st, f.loop, "a", "2") > 2);
+        atomic_store(&faulty.trouble, 0);
+        atomic_fetch_add(&clock.ms, 1000);
+        assert_true(put(f.st, f.loop, "a", "2") > 2);
+    }
+    store_stats(f.st, &s);
+    assert_int_equal(s.failed_commits, 6);
+    assert_int_equal(s.commits, 13);
+    fixture_deinit(&f);
+    assert_string_equal(buf_cstr(&told), "- writing to disk fails: input/output error\n"
+                                         "+ writing to disk works again\n"
+                                         "- writing to disk fails: no checkpoint\n"
+                                         "+ writing to disk works again\n"
+                                         "- writing to disk fails: input/output error\n"
+                                         "+ writing to disk works again\n"
+                                         "- writing to disk fails: no checkpoint\n"
+                                         "+ writing to disk works again\n");
+    buf_deinit(&told);
+}
+
 static void test_failed_commit_changes_nothing_and_is_told(void **state)
 {
     struct fixture f;
@@ -133,6 +191,7 @@ static void test_lazy_writes_survive_failed_commits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_trouble_is_told_once),
         cmocka_unit_test(test_failed_commit_changes_nothing_and_is_told),
         cmocka_unit_test(test_failed_commit_fails_the_whole_batch),
         cmocka_unit_test(test_close_on_a_failing_disk_ends),
