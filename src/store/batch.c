@@ -339,20 +339,25 @@ void batch_begin_lazy(struct store *st)
     batch_open_engine(st);
 }
 
+bool batch_blocks(const struct store *st)
+{
+    return st->batch.sync || st->batch.defragment;
+}
+
 void batch_commit(struct store *st)
 {
     struct batch *b = &st->batch;
     struct err err = {0};
     int r = 0;
 
-    if (!b->sync)
-        return;
-    if (!b->code)
+    if (b->sync && !b->code)
         r = st->engine->ops->commit(st->engine, &err);
     if (r < 0)
         (void)batch_fail(b, r, &err);
-    if (b->code)
+    if (b->sync && b->code)
         st->engine->ops->abort(st->engine);
+    if (b->defragment && !b->code)
+        b->defragment_code = st->engine->ops->defragment(st->engine, &b->defragment_err);
 }
 
 /* ---- outcome ---- */
@@ -402,6 +407,18 @@ static void rollback(struct store *st)
         st->lazy_due_ms = store_now_ms(st) + STORE_RETRY_MS;
 }
 
+static void defragment_tell(struct batch *b)
+{
+    for (size_t i = 0; i < b->txns.n; i++) {
+        struct store_txn *txn = b->txns.v[i];
+
+        if (txn->code || !txn_is_raw(txn) || !raw_defragments(txn))
+            continue;
+        txn->code = b->defragment_code;
+        txn->err = b->defragment_err;
+    }
+}
+
 static void lazy_forget(struct store *st)
 {
     for (size_t i = 0; i < st->lazy.n; i++)
@@ -421,9 +438,10 @@ static void count(struct store *st)
         if (b->txns.v[i]->lazy)
             atomic_fetch_add_explicit(&st->n_lazy_txns, 1, memory_order_relaxed);
     }
-    if (!b->sync || b->code)
+    if (!batch_blocks(st) || b->code)
         return;
-    atomic_fetch_add_explicit(&st->commits, 1, memory_order_relaxed);
+    if (b->sync)
+        atomic_fetch_add_explicit(&st->commits, 1, memory_order_relaxed);
     atomic_store_explicit(&st->size_bytes, st->engine->ops->size_bytes(st->engine),
                           memory_order_relaxed);
 }
@@ -439,6 +457,8 @@ void batch_finish(struct store *st)
         if (b->sync)
             lazy_forget(st);
         upkeep_note(st);
+        if (b->defragment)
+            defragment_tell(b);
     }
     count(st);
     for (size_t i = 0; i < b->touched.n; i++)
@@ -446,7 +466,9 @@ void batch_finish(struct store *st)
     for (size_t i = 0; i < b->txns.n; i++)
         txn_drop_objects(b->txns.v[i]);
     vec_clear(&b->touched);
-    b->durable = b->sync = false;
+    b->durable = b->sync = b->defragment = false;
+    b->defragment_err = (struct err){0};
+    b->defragment_code = 0;
     b->compact_to = 0;
     b->code = 0;
     answer(b);

@@ -60,6 +60,10 @@ struct engine_ops {
      * readable. Does a bounded amount of work a call: ret_more says whether to call again. Not
      * while a batch is open. ERR_TIMEOUT when in the future. */
     int (*compact)(struct engine *e, int64_t revision, bool *ret_more, struct err *err);
+    /* Writes the file anew, without its free pages, and uses that; needs room for both meanwhile.
+     * Not while a batch is open. ERR_IO, ERR_PARSE (damaged). After an error, or when the process
+     * ends within, the old file is there or the new one, whole. */
+    int (*defragment)(struct engine *e, struct err *err);
     uint64_t (*size_bytes)(struct engine *e); /* on disk */
     uint64_t (*used_bytes)(struct engine *e); /* of them, holding data */
     void (*close)(struct engine *e);

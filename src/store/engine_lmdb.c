@@ -594,6 +594,7 @@ static const struct engine_ops lmdb_ops = {
     .commit = lmdb_commit,
     .abort = lmdb_abort,
     .compact = lmdb_compact,
+    .defragment = lmdb_defragment,
     .size_bytes = lmdb_size_bytes,
     .used_bytes = lmdb_used_bytes,
     .close = lmdb_close,

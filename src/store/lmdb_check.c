@@ -1,4 +1,4 @@
-/* lmdb_check.c - looks at the trees in data.mdb before LMDB does.
+/* lmdb_check.c - looks at the trees in data.mdb (or a copy) before LMDB does.
  *
  * LMDB trusts its pages: a damaged one makes it read and write anywhere. So each open walks the
  * trees of the newest meta page and checks all that LMDB goes by: page numbers, kinds and bounds,
@@ -54,7 +54,7 @@ struct level {
 };
 struct check {
     int fd;
-    const char *dir;
+    const char *dir, *name;
     struct err *err;
     size_t page_bytes;
     uint64_t pages;
@@ -92,8 +92,8 @@ static uint64_t get64(const unsigned char *p)
 
 static int damaged(struct check *c, uint64_t page, const char *what)
 {
-    return err_new(c->err, ERR_PARSE, "store in %s: page %llu of data.mdb is damaged: %s", c->dir,
-                   (unsigned long long)page, what);
+    return err_new(c->err, ERR_PARSE, "store in %s: page %llu of %s is damaged: %s", c->dir,
+                   (unsigned long long)page, c->name, what);
 }
 
 static int read_at(struct check *c, void *p, size_t n, uint64_t at)
@@ -107,7 +107,7 @@ static int read_at(struct check *c, void *p, size_t n, uint64_t at)
         if (r < 0 && errno == EINTR)
             continue;
         if (r < 0)
-            return err_new(c->err, ERR_IO, "store in %s: read data.mdb: %s", c->dir,
+            return err_new(c->err, ERR_IO, "store in %s: read %s: %s", c->dir, c->name,
                            strerror(errno));
         if (r == 0)
             return 0;
@@ -401,16 +401,16 @@ static int check_all(struct check *c, uint64_t file_bytes)
     return r;
 }
 
-int lmdb_check(const char *dir, struct err *err)
+int lmdb_check(const char *dir, const char *name, struct err *err)
 {
     auto_arena a = {0};
-    auto_fd fd = open(arena_printf(&a, "%s/data.mdb", dir), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    struct check c = {.fd = fd, .dir = dir, .err = err};
+    auto_fd fd = open(arena_printf(&a, "%s/%s", dir, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct check c = {.fd = fd, .dir = dir, .name = name, .err = err};
     struct stat st;
     int r;
 
     if (fd < 0 || fstat(fd, &st))
-        return err_new(err, ERR_IO, "store in %s: open data.mdb: %s", dir, strerror(errno));
+        return err_new(err, ERR_IO, "store in %s: open %s: %s", dir, name, strerror(errno));
     r = check_all(&c, (uint64_t)st.st_size);
     free(c.seen);
     free(c.buf);

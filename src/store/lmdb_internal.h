@@ -7,6 +7,7 @@
  *     lmdb_record.c  what records look like
  *     lmdb_note.c    small values without revisions
  *     lmdb_compact.c forgets old history
+ *     lmdb_defrag.c  writes the file anew
  *
  * and on disk, in tables of LMDB's:
  *
@@ -78,6 +79,7 @@ struct engine_lmdb {
     struct engine_state state;
     bool lost;   /* the last batch failed or was given up: its revisions may be known outside */
     bool broken; /* LMDB refuses to go on: reopen before the next use */
+    bool renamed; /* data.mdb was, and the folder has not been synced since */
     char *dir;
     int lock_fd;
     uint64_t read_bytes; /* of values since the map was last released */
@@ -117,9 +119,11 @@ void lmdb_read_end(struct engine_lmdb *e); /** What was read stays valid until t
 void lmdb_release_pages(struct engine_lmdb *e);
 /** Writes the state record within @txn. An LMDB code. */
 int lmdb_state_write(struct engine_lmdb *e, MDB_txn *txn, const struct engine_state *s);
-/** Walks the trees of data.mdb in @dir, which LMDB has not opened. ERR_PARSE (damaged: LMDB might
- *  crash), ERR_IO. */
-MUST_USE int lmdb_check(const char *dir, struct err *err);
+/** Walks the trees of the file @name in @dir, to which nobody writes. ERR_PARSE (damaged: LMDB
+ * might crash), ERR_IO. */
+MUST_USE int lmdb_check(const char *dir, const char *name, struct err *err);
+/** Makes the names of the files in @dir durable. ERR_IO. */
+MUST_USE int lmdb_dir_sync(const char *dir, struct err *err);
 /** Makes the environment usable again after an error that LMDB does not survive: opens it anew. */
 MUST_USE int lmdb_revive(struct engine_lmdb *e, struct err *err);
 /** Sees to it that the transaction has what the log has: makes it anew if it was lost. */
@@ -142,6 +146,8 @@ MUST_USE int lmdb_notes(struct engine *base, struct str prefix,
                         struct err *err);
 /** engine_ops.compact */
 MUST_USE int lmdb_compact(struct engine *base, int64_t revision, bool *ret_more, struct err *err);
+/** engine_ops.defragment */
+MUST_USE int lmdb_defragment(struct engine *base, struct err *err);
 
 /* The log: lmdb_wal.c */
 /** Opens the log and takes what it has since the checkpoint of e->state: its operations, the last

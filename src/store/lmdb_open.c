@@ -30,7 +30,7 @@ static int lock_take(struct engine_lmdb *e, struct err *err)
 }
 
 /* A new file's name must survive a crash as its contents do. */
-static int dir_sync(const char *dir, struct err *err)
+int lmdb_dir_sync(const char *dir, struct err *err)
 {
     auto_fd fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -136,19 +136,19 @@ static int data_make(struct engine_lmdb *e, struct err *err)
     struct stat st;
     int rc;
 
+    if (unlink(fresh) && errno != ENOENT) /* of an open or a defragmentation that did not end */
+        return fail_errno(err, "remove", fresh);
     if (stat(data, &st) == 0 && st.st_size)
         return 0;
     if (stat(arena_printf(&a, "%s/wal", e->dir), &st) == 0 && st.st_size)
         return err_new(err, ERR_PARSE, "store in %s: there is a log, but data.mdb is %s", e->dir,
                        access(data, F_OK) ? "missing" : "empty");
-    if (unlink(fresh) && errno != ENOENT)
-        return fail_errno(err, "remove", fresh);
     rc = env_make(e, fresh);
     if (rc)
         return lmdb_fail(e, rc, "make", err);
     if (rename(fresh, data))
         return fail_errno(err, "make", data);
-    return dir_sync(e->dir, err);
+    return lmdb_dir_sync(e->dir, err);
 }
 
 static int env_open(struct engine_lmdb *e, struct err *err)
@@ -246,9 +246,13 @@ int lmdb_checkpoint(struct engine_lmdb *e, const struct engine_state *state, str
 {
     struct engine_state s = *state;
     MDB_txn *txn;
-    int r, rc;
+    int r = e->renamed ? lmdb_dir_sync(e->dir, err) : 0, rc;
 
     assert(e->ops.n == e->ops_done);
+    /* Until the folder is synced the next open may find the file of before, which needs the log. */
+    if (r < 0)
+        return r;
+    e->renamed = false;
     s.salt = wal_new_salt();
     do {
         r = lmdb_ready(e, err);
@@ -324,13 +328,13 @@ int lmdb_setup(struct engine_lmdb *e, const char *dir, struct err *err)
     if (r == 0)
         r = data_make(e, err);
     if (r == 0)
-        r = lmdb_check(dir, err);
+        r = lmdb_check(dir, "data.mdb", err);
     if (r == 0)
         r = env_open(e, err);
     if (r == 0)
         r = state_begin(e, err);
     if (r == 0)
-        r = dir_sync(dir, err);
+        r = lmdb_dir_sync(dir, err);
     if (r < 0)
         engine_free(e);
     return r;

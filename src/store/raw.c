@@ -37,6 +37,7 @@ static void raw_done(struct store_txn *base)
 void raw_commit(struct store *st, struct raw_txn *txn)
 {
     txn->op = (struct store_op){.kind = STORE_RAW};
+    txn->defragment = false;
     txn->base = (struct store_txn){.ops = &txn->op, .n = 1, .loop = txn->loop, .on_done = raw_done};
     if (st->remote)
         txn_refuse(&txn->base, ERR_NOT_ALLOWED, "the store is an external etcd");
@@ -307,6 +308,21 @@ int raw_compact(struct raw *raw, int64_t revision, struct err *err)
     if (r == 0)
         b->compact_to = revision;
     return r;
+}
+
+/* The engine may have a batch open now, of others or of lazy writes. */
+int raw_defragment(struct raw *raw, struct err *err)
+{
+    (void)err;
+    assert(!raw->wrote);
+    raw_of(raw->txn)->defragment = true;
+    raw->store->batch.defragment = true;
+    return 0;
+}
+
+bool raw_defragments(const struct store_txn *txn)
+{
+    return raw_of(txn)->defragment;
 }
 
 static int resume_one(void *arg, struct str name, struct str value)

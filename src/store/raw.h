@@ -28,6 +28,7 @@ struct raw_txn { /* owned by the caller, untouched by it until on_done */
                          ERR_TOO_MANY, ERR_UNAVAILABLE as in store.h */
     int64_t revision; /* of its writes, or of the store when it wrote nothing */
     struct err err;
+    bool defragment;       /* the store's: it asked for that */
     struct store_txn base; /* the store's */
     struct store_op op;    /* the store's */
 };
@@ -72,6 +73,11 @@ MUST_USE int raw_delete(struct raw *raw, struct str key, struct err *err);
 /** Forgets history before @revision, from now on and in pieces in the background. ERR_EXPIRED,
  *  ERR_TIMEOUT. */
 MUST_USE int raw_compact(struct raw *raw, int64_t revision, struct err *err);
+
+/** Has the engine's file written anew, without its free pages; nothing else of the store runs
+ *  meanwhile. The only call of its transaction, and 0: it takes place after the batch has been
+ *  committed, and txn->code and err say how it went (as engine_ops.defragment, in engine.h). */
+MUST_USE int raw_defragment(struct raw *raw, struct err *err);
 
 /* Notes: small durable facts beside the keys, without revisions (leases, identities). */
 /** Keeps @value under @name; STR_NULL removes. Durable with the batch. Names that begin with

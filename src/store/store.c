@@ -162,7 +162,7 @@ static void turn(struct store *st)
     if (all_taken(st))
         take(st, NULL);
     if (batch_next(st)) {
-        if (st->batch.sync) {
+        if (batch_blocks(st)) {
             st->committing = true;
             st->link->committed = false;
             loop_work(st->opts.loop, commit_work, commit_done, link_ref(st->link));

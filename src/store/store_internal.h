@@ -61,6 +61,9 @@ struct batch {
     bool durable; /* goes to the engine; else it holds only lazy writes */
     bool sync;    /* the engine has an open batch */
     int64_t compact_to; /* what raw transactions asked for; 0: nothing */
+    bool defragment;    /* they asked for that: after the commit */
+    int defragment_code; /* how it went */
+    struct err defragment_err;
     int code;     /* 0, or why the whole batch fails */
     struct err err;
 };
@@ -125,7 +128,9 @@ MUST_USE int batch_put(struct store *st, struct cache *c, struct store_op *op, i
                        int64_t lease);
 MUST_USE int batch_delete(struct store *st, struct cache *c, struct store_txn *txn,
                           struct str key, int64_t revision); /** See batch_put(). */
-/** Commits the engine's part, if there is any; the outcome is kept in the batch. */
+/** True if the batch has work for the disk. */
+bool batch_blocks(const struct store *st);
+/** Does that work, if there is any: commits the engine's part; the outcome is kept in the batch. */
 void batch_commit(struct store *st);
 /** Publishes or rolls back, and answers every transaction. */
 void batch_finish(struct store *st);
@@ -149,6 +154,8 @@ static inline bool txn_is_raw(const struct store_txn *txn)
 MUST_USE int raw_run(struct store *st, struct store_txn *txn);
 /** About how many bytes it will write. */
 size_t raw_bytes(const struct store_txn *txn);
+/** True if it has asked for the file to be written anew. */
+bool raw_defragments(const struct store_txn *txn);
 /** Takes up a compaction that a former run was told to do. */
 MUST_USE int raw_resume(struct store *st, struct err *err);
 

@@ -6,24 +6,36 @@
 #include <errno.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 struct fault {
     int after, times; /* calls that pass first; calls that fail then */
-    int error;
+    int error;        /* FAULT_DIE: the process ends instead */
     bool effect; /* the first failing call does its work all the same */
     int hits;
 };
+enum { FAULT_DIE = -1 };
 static struct fault fault; /* the calls below have no argument for it */
 
 static bool fails(bool *ret_effect)
 {
     if (fault.times == 0 || fault.after-- > 0)
         return false;
+    if (fault.error == FAULT_DIE && !fault.effect)
+        _exit(0);
     *ret_effect = fault.effect && fault.hits == 0;
     fault.hits++;
     fault.times--;
     fault.after = 0;
     return true;
+}
+
+static int failed(void)
+{
+    if (fault.error == FAULT_DIE)
+        _exit(0);
+    errno = fault.error;
+    return -1;
 }
 
 /* These stand before libc's: LMDB calls the first, the log, with large files, the second. */
@@ -36,8 +48,7 @@ ssize_t io_pwrite(int fd, const void *p, size_t n, off_t at)
         return syscall(SYS_pwrite64, fd, p, n, at);
     if (effect)
         (void)!syscall(SYS_pwrite64, fd, p, n, at);
-    errno = fault.error;
-    return -1;
+    return failed();
 }
 
 ssize_t io_pwrite64(int fd, const void *p, size_t n, off_t at) __asm__("pwrite64");
@@ -52,18 +63,44 @@ ssize_t writev(int fd, const struct iovec *v, int n)
 
     if (!fails(&effect))
         return syscall(SYS_writev, fd, v, n);
-    errno = fault.error;
-    return -1;
+    return failed();
 }
 
+/* LMDB's for a copy, in a thread of its own that it waits for. */
+ssize_t write(int fd, const void *p, size_t n)
+{
+    bool effect;
+
+    if (fd <= STDERR_FILENO || !fails(&effect))
+        return syscall(SYS_write, fd, p, n);
+    if (effect)
+        (void)!syscall(SYS_write, fd, p, n / 2);
+    return failed();
+}
+
+/* The machine does not fail here: nothing need reach its disk. */
 int fdatasync(int fd)
 {
     bool effect;
 
+    (void)fd;
+    return fails(&effect) ? failed() : 0;
+}
+
+int fsync(int fd)
+{
+    return fdatasync(fd);
+}
+
+int rename(const char *from, const char *to)
+{
+    bool effect;
+
     if (!fails(&effect))
-        return (int)syscall(SYS_fdatasync, fd);
-    errno = fault.error;
-    return -1;
+        return (int)syscall(SYS_rename, from, to);
+    if (effect)
+        (void)!syscall(SYS_rename, from, to);
+    return failed();
 }
 
 static int each_to_buf(void *arg, const struct engine_kv *kv)
@@ -302,6 +339,198 @@ static void test_open_reports_errors(void **state)
     place_deinit(&p);
 }
 
+/* ---- defragmentation ---- */
+
+enum { FAT_KEYS = 20, FAT_ROUNDS = 8 };
+
+/* Much was written over and forgotten; something in the log, which LMDB's file has not got yet. */
+static void make_fat(struct place *p)
+{
+    char key[16], value[4096];
+
+    fault = (struct fault){0};
+    place_init(p, true);
+    place_open(p);
+    memset(value, 'v', sizeof(value));
+    value[sizeof(value) - 1] = '\0';
+    for (int i = 0; i < FAT_KEYS * FAT_ROUNDS; i++) {
+        (void)snprintf(key, sizeof(key), "/%d", i % FAT_KEYS);
+        (void)snprintf(value, 8, "%d", i);
+        value[strlen(value)] = ' ';
+        must_put(p->e, 2 + i, key, value);
+    }
+    must_note(p->e, "n/kept", "1");
+    must_commit(p->e);
+    must_compact(p->e, FAT_KEYS * FAT_ROUNDS + 1);
+    must_put(p->e, 1000, "/0", "last");
+    must_put(p->e, 1001, "/new", "last");
+    must_commit(p->e);
+}
+
+static void print_fat(struct engine *e, struct buf *out)
+{
+    struct err err = {0};
+
+    assert_ok(e->ops->range(e, STR("/"), STR_NULL, 0, each_to_buf, out, &err), &err);
+    assert_ok(e->ops->range(e, STR("/"), STR_NULL, 1000, each_to_buf, out, &err), &err);
+    assert_ok(e->ops->changes(e, FAT_KEYS * FAT_ROUNDS + 1, INT64_MAX, each_to_buf, out, &err),
+              &err);
+    assert_ok(e->ops->notes(e, STR("n/"), note_to_buf, out, &err), &err);
+}
+
+static void check_fat(struct engine *e, const struct buf *want)
+{
+    auto_buf b = {0};
+
+    print_fat(e, &b);
+    assert_int_equal(b.len, want->len);
+    assert_memory_equal(b.p, want->p, want->len);
+}
+
+/* Writing goes on, into the file that is there. */
+static void write_more(struct engine *e, int64_t revision, struct buf *ret_want)
+{
+    struct err err = {0};
+
+    must_put(e, revision, "/more", "more");
+    must_commit(e);
+    assert_ok(lmdb_checkpoint(lmdb_of(e), &lmdb_of(e)->state, &err), &err);
+    must_put(e, revision + 1, "/more", "most");
+    must_commit(e);
+    ret_want->len = 0;
+    print_fat(e, ret_want);
+}
+
+static void check_folder(const struct place *p)
+{
+    char path[128];
+
+    (void)snprintf(path, sizeof(path), "%s/new.mdb", p->dir);
+    assert_int_equal(access(path, F_OK), -1);
+}
+
+static void test_defragmented_file_is_small_and_has_it_all(void **state)
+{
+    struct place p;
+    struct err err = {0};
+    auto_buf want = {0};
+    uint64_t before, used;
+
+    (void)state;
+    make_fat(&p);
+    print_fat(p.e, &want);
+    before = p.e->ops->size_bytes(p.e) - lmdb_of(p.e)->wal_bytes;
+    used = p.e->ops->used_bytes(p.e);
+    assert_true(before > 5 * used);
+    for (int i = 0; i < 3; i++) {
+        assert_ok(p.e->ops->defragment(p.e, &err), &err);
+        assert_in_range(p.e->ops->size_bytes(p.e) - lmdb_of(p.e)->wal_bytes, used / 2,
+                        used + used / 4);
+        check_folder(&p);
+        check_fat(p.e, &want);
+        write_more(p.e, 2000 + 10 * i, &want);
+    }
+    place_close(&p);
+    place_open(&p);
+    check_fat(p.e, &want);
+    place_deinit(&p);
+}
+
+/* True if the fault was reached. */
+static bool defragment_through(struct fault f)
+{
+    struct place p;
+    struct err err = {0};
+    auto_buf want = {0};
+    bool hit;
+    int r;
+
+    make_fat(&p);
+    print_fat(p.e, &want);
+    fault = f;
+    r = p.e->ops->defragment(p.e, &err);
+    hit = fault.hits > 0;
+    fault = (struct fault){0};
+    assert_true(hit || r == 0);
+    if (r < 0) {
+        assert_int_equal(r, ERR_IO);
+        assert_true(err.msg[0] != '\0');
+    }
+    check_folder(&p);
+    check_fat(p.e, &want);
+    write_more(p.e, 2000, &want);
+    check_fat(p.e, &want);
+    assert_ok(p.e->ops->defragment(p.e, &err), &err);
+    place_close(&p);
+    place_open(&p);
+    check_fat(p.e, &want);
+    place_deinit(&p);
+    return hit;
+}
+
+static void test_defragmentation_that_fails_changes_nothing(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct fault f = {.times = i % 2 ? 1 : 3, .error = i % 2 ? EIO : ENOSPC, .effect = i >= 2};
+        int n = 0;
+
+        do {
+            f.after = n++;
+        } while (defragment_through(f));
+        assert_true(n > 6); /* checkpoint, copy, its sync, rename, the folder's sync */
+    }
+}
+
+/* The process ends at the n-th call; before it, or when it is done. */
+static bool die_within(int n, bool effect)
+{
+    struct place p;
+    auto_buf want = {0};
+    pid_t pid;
+    int status;
+
+    make_fat(&p);
+    print_fat(p.e, &want);
+    place_close(&p);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        place_open(&p);
+        must_put(p.e, 3000, "/0", "in the log");
+        must_commit(p.e);
+        fault = (struct fault){.after = n, .times = 1, .error = FAULT_DIE, .effect = effect};
+        _exit(p.e->ops->defragment(p.e, NULL) == 0 ? 1 : 2);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
+    place_open(&p);
+    must_put(p.e, current_of(p.e) + 1, "/0", "last"); /* as before, but for its revision */
+    must_commit(p.e);
+    check_folder(&p);
+    write_more(p.e, current_of(p.e) + 1, &want);
+    assert_non_null(strstr(buf_cstr(&want), "/0=in the log@3000/"));
+    assert_non_null(strstr(buf_cstr(&want), "/19=159 v"));
+    assert_non_null(strstr(buf_cstr(&want), "n/kept=1 "));
+    place_close(&p);
+    place_open(&p);
+    check_fat(p.e, &want);
+    place_deinit(&p);
+    return WEXITSTATUS(status) == 0;
+}
+
+static void test_end_within_a_defragmentation_loses_nothing(void **state)
+{
+    (void)state;
+    for (int effect = 0; effect < 2; effect++) {
+        int n = 0;
+
+        while (die_within(n, effect))
+            n++;
+        assert_true(n > 6);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -310,6 +539,9 @@ int main(void)
         cmocka_unit_test(test_io_errors_of_writes_that_took_place),
         cmocka_unit_test(test_close_after_a_failed_commit_skips_revisions),
         cmocka_unit_test(test_open_reports_errors),
+        cmocka_unit_test(test_defragmented_file_is_small_and_has_it_all),
+        cmocka_unit_test(test_defragmentation_that_fails_changes_nothing),
+        cmocka_unit_test(test_end_within_a_defragmentation_loses_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

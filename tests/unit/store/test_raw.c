@@ -265,6 +265,75 @@ static void test_compaction_holds_at_once(void **state)
     on_both(compaction);
 }
 
+static int do_defragment(struct raw *raw, struct act *a, struct err *err)
+{
+    (void)a;
+    return raw_defragment(raw, err);
+}
+
+/* Beside others in its batch, with lazy writes that wait, and alone. */
+static void defragmentation(struct fixture *f)
+{
+    struct act a[] = {{.fn = do_put, .key = "/a", .value = "1"},
+                      {.fn = do_defragment},
+                      {.fn = do_put, .key = "/b", .value = "1"},
+                      {.fn = do_defragment}};
+    struct store_stats s;
+
+    assert_int_equal(put_lazy(f->st, f->loop, "lazy", "x"), 2);
+    for (size_t i = 0; i < ARRAY_LEN(a); i++)
+        act_start(&a[i], f->st, f->loop);
+    for (size_t i = 0; i < ARRAY_LEN(a); i++) {
+        while (!a[i].done)
+            loop_run(f->loop);
+        assert_ok(a[i].txn.code, &a[i].txn.err);
+    }
+    assert_int_equal(code_of(f, do_defragment, 0), 0);
+    store_stats(f->st, &s);
+    assert_int_equal(s.revision, 4);
+    check_print(f, do_changes, 3, "/a=1@3/3/1 /b=1@4/4/1 ");
+}
+
+static void test_defragmentation_waits_for_its_batch(void **state)
+{
+    (void)state;
+    on_both(defragmentation);
+}
+
+static void test_a_failed_defragmentation_is_told_to_who_asked(void **state)
+{
+    struct sim *sim = sim_new(8);
+    struct loop *loop = sim_loop(sim, "store");
+    struct store_opts opts = {.loop = loop};
+    struct place place;
+    struct engine_ops ops;
+    struct faulty faulty;
+    struct fixture f = {.loop = loop};
+    struct act a = {.fn = do_defragment}, b = {.fn = do_range};
+
+    (void)state;
+    place_init(&place, false);
+    place_open(&place);
+    faulty_init(&faulty, &ops, place.e);
+    f.st = store_on(&faulty.base, &opts);
+    assert_int_equal(raw_put_now(&f, "/a", "1", 0), 2);
+    atomic_store(&faulty.fail_puts, 1);
+    act_start(&b, f.st, loop);
+    act_start(&a, f.st, loop);
+    while (!a.done || !b.done)
+        loop_run(loop);
+    assert_int_equal(a.txn.code, ERR_IO);
+    assert_string_equal(a.txn.err.msg, "no space left on device");
+    assert_int_equal(b.txn.code, 0);
+    buf_deinit(&b.out);
+    assert_int_equal(code_of(&f, do_defragment, 0), 0);
+    assert_int_equal(raw_put_now(&f, "/a", "2", 0), 3);
+    f.st = store_close(f.st);
+    sim_run_for(sim, 10);
+    sim_free(sim);
+    place_deinit(&place);
+}
+
 static void test_nothing_is_compacted_by_itself(void **state)
 {
     struct sim *sim = sim_new(5);
@@ -352,6 +421,8 @@ int main(void)
         cmocka_unit_test(test_bad_writes_are_refused_before_anything_is_written),
         cmocka_unit_test(test_objects_and_bytes_are_one_store),
         cmocka_unit_test(test_compaction_holds_at_once),
+        cmocka_unit_test(test_defragmentation_waits_for_its_batch),
+        cmocka_unit_test(test_a_failed_defragmentation_is_told_to_who_asked),
         cmocka_unit_test(test_nothing_is_compacted_by_itself),
         cmocka_unit_test(test_a_failed_commit_takes_raw_writes_back),
         cmocka_unit_test(test_subscribers_hear_of_any_change),
