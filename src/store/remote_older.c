@@ -1,5 +1,5 @@
-/* remote_older.c - values in versions that are served no more, as Kubernetes up to 1.24 stored them: most
- * have the form of the version that followed; the others are brought to it. */
+/* remote_older.c - values in versions that are served no more, as Kubernetes up to 1.24 stored
+ * them: most have the form of the version that followed; the others are brought to it. */
 #include "api/api.h"
 #include "codec/pb.h"
 #include "store/remote.h"
@@ -12,7 +12,7 @@
 
 struct step { /* a field of a message that is changed */
     uint32_t number;
-    const struct step *inner;                                      /* of the message in it; or: */
+    const struct step *inner;                                     /* of the message in it; or: */
     int (*leaf)(struct str in, struct buf *out, struct err *err); /* makes its content anew */
 };
 
@@ -169,9 +169,10 @@ static void fix_columns(struct doc *version, struct arena *a)
 /* What was said for all versions once is said for each. */
 static void fix_definition(struct doc *d, struct arena *a)
 {
-    static const char *const shared[][2] = {{"validation", "schema"},
-                                            {"subresources", "subresources"},
-                                            {"additionalPrinterColumns", "additionalPrinterColumns"}};
+    static const char *const shared[][2] = {
+        {"validation", "schema"},
+        {"subresources", "subresources"},
+        {"additionalPrinterColumns", "additionalPrinterColumns"}};
     struct doc *spec = doc_find(d, STR("spec")), *conversion, *versions;
 
     if (!spec || spec->kind != DOC_OBJECT)
@@ -203,8 +204,8 @@ static void fix_definition(struct doc *d, struct arena *a)
         move_member(conversion, "webhookClientConfig", webhook, "clientConfig", a);
     }
     if (conversion)
-        move_member(conversion, "conversionReviewVersions",
-                    doc_find(conversion, STR("webhook")), "conversionReviewVersions", a);
+        move_member(conversion, "conversionReviewVersions", doc_find(conversion, STR("webhook")),
+                    "conversionReviewVersions", a);
 }
 
 /* ---- which there are ---- */

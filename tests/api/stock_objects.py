@@ -140,7 +140,7 @@ OBJECTS = [
     (group("rbac.authorization.k8s.io/v1") + "clusterroles", "zoo", {
         "rules": RULES + [{"nonResourceURLs": ["/x/*"], "verbs": ["*"]}]}),
     (group("rbac.authorization.k8s.io/v1") + "clusterroles", "zoo-sum", {"aggregationRule": {
-        "clusterRoleSelectors": [{"matchLabels": {"sum": "zoo"}}]}, "rules": []}),
+        "clusterRoleSelectors": [{"matchLabels": {"sum": "zoo"}}]}}),
     (group("rbac.authorization.k8s.io/v1") + "clusterrolebindings", "zoo", {
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "zoo"},
         "subjects": [{"kind": "Group", "name": "g", "apiGroup": "rbac.authorization.k8s.io"}]}),

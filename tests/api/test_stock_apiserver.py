@@ -206,7 +206,6 @@ def test_objects_pages_and_a_watch(stock):
     assert sorted(watch.names("DELETED")) == sorted(names + ["n-25", "n-50"])
     revisions = [revision for _, _, revision in watch.seen]
     assert revisions == sorted(revisions)
-    watch.answer.close()
 
 
 def test_many_writers_lose_nothing(stock):
@@ -297,7 +296,6 @@ def test_nothing_that_was_answered_is_lost_when_etcd_is_killed(stock, etcd):
     assert not set(made) - there
     # The watch did not end and missed nothing.
     eventually(lambda: set(made) <= set(watch.names("ADDED")), 30)
-    watch.answer.close()
 
 
 def diff(theirs, ours, path=""):
@@ -401,7 +399,6 @@ def test_each_sees_what_the_other_writes(both):
     want = [(kind, "from-%d" % i) for i in range(2) for kind in ("ADDED", "MODIFIED", "DELETED")]
     for w in watches:
         eventually(lambda w=w: [(t, n) for t, n, _ in w.seen if n.startswith("from-")] == want)
-        w.answer.close()
 
 
 # What 1.20 can read of what skiff stores: not the kinds that it has in older versions only.
