@@ -94,8 +94,8 @@ STEPS = [
     (["get", "", "--prefix", "--rev=5", "-wjson"], None), (["compact", "8", "--physical"], None),
     (["watch", "a", "--rev=3"], None),
     (["alarm", "list"], None), (["alarm", "disarm"], None), (["move-leader", "1"], None),
-    (["endpoint", "hashkv", "-wfields"], None), (["user", "get", "u"], None),
-    (["role", "get", "r"], None), (["auth", "disable"], None), (["auth", "enable"], None),
+    (["endpoint", "hashkv", "-wfields"], None),
+    (["auth", "disable"], None), (["auth", "enable"], None),
     (["member", "remove", "1"], None), (["member", "promote", "1"], None),
     (["defrag"], None), (["get", "", "--prefix", "-wjson"], None), (["endpoint", "hashkv", "-wfields"], None),
 ]
