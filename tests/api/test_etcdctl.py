@@ -267,3 +267,58 @@ def test_defragmentation(etcd):
         watch.send_signal(signal.SIGKILL)
         watch.wait()
         watch.stdout.close()
+
+
+def anonymous_bytes(e):
+    """Memory of the process that is no file's."""
+    with open("/proc/%d/status" % e.process.pid, encoding="utf-8") as f:
+        return int(re.search(r"RssAnon:\s+(\d+) kB", f.read()).group(1)) * 1024
+
+
+def watchers(e):
+    text = requests.get(e.url + "/metrics", timeout=5).text
+    return int(re.search(r"^etcd_debugging_mvcc_watcher_total (\d+)$", text, re.M).group(1))
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_a_watch_that_is_not_read(compacted):
+    """It takes no memory, holds up nobody, and gets all that it missed; or is told that it is compacted."""
+    e = Etcd(lambda e: ["env", "ASAN_OPTIONS=quarantine_size_mb=1"] + skiff_etcd(e))
+    watches = []
+    try:
+        for key in ("big", "small"):
+            watches.append(subprocess.Popen(["etcdctl", "--endpoints=" + e.url, "watch", key],
+                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                            env=dict(os.environ, ETCDCTL_API="3")))
+        slow, quick = watches
+        eventually(lambda: watchers(e) == 2)
+        slow.send_signal(signal.SIGSTOP)
+        value = b"x" * (1 << 20)
+        e.ctl("put", "big", stdin=b"0" + value)
+        before = anonymous_bytes(e)
+        for i in range(1, 50):
+            e.ctl("put", "big", stdin=b"%d" % i + value)
+            if i % 10 == 0:
+                e.ctl("put", "small", str(i))
+                assert [quick.stdout.readline() for _ in range(3)] == [b"PUT\n", b"small\n", b"%d\n" % i]
+        assert anonymous_bytes(e) - before < 20 << 20
+        if compacted:
+            e.ctl("compact", str(e.json("get", "none")["header"]["revision"]), "--physical")
+        slow.send_signal(signal.SIGCONT)
+        got = []
+        while len(got) < 50:
+            line = slow.stdout.readline()
+            if line[:1].isdigit():
+                got.append(int(line.rstrip(b"\n").rstrip(b"x")))
+            if not line or b"compacted" in line:
+                break
+        assert got == list(range(len(got)))
+        assert compacted == (len(got) < 50)
+        if compacted:
+            assert b"required revision has been compacted" in line
+    finally:
+        for w in watches:
+            w.kill()
+            w.wait()
+            w.stdout.close()
+        e.close()
