@@ -170,11 +170,22 @@ void core_namespace_set_defaults(void *obj, struct arena *a)
                        n->metadata.name);
 }
 
+/* One network and the list of them say the same; of two that differ the one counts. */
+static void join_networks(struct core_node_spec *s, struct arena *a)
+{
+    if (s->pod_cidr.len && (!s->pod_cidrs.n || !str_eq(s->pod_cidrs.v[0], s->pod_cidr))) {
+        s->pod_cidrs.v = arena_box(a, s->pod_cidr);
+        s->pod_cidrs.n = 1;
+    } else if (s->pod_cidrs.n) {
+        s->pod_cidr = s->pod_cidrs.v[0];
+    }
+}
+
 void core_node_set_defaults(void *obj, struct arena *a)
 {
     struct core_node *n = obj;
 
-    (void)a;
+    join_networks(&n->spec, a);
     if (n->status.allocatable.n == 0)
         n->status.allocatable = n->status.capacity;
 }

@@ -391,6 +391,24 @@ check_retention(struct field_errors *errs, const struct path *at,
     check_one_of(errs, AT(at, "whenScaled"), p->when_scaled, types);
 }
 
+/* The templates of @s with kind and version as in @was: they say nothing, and not every stored set
+ * has them. */
+static void forget_kinds(struct apps_stateful_set_spec *s, const struct apps_stateful_set_spec *was,
+                         struct arena *a)
+{
+    size_t n = s->volume_claim_templates.n;
+    struct core_persistent_volume_claim *copy = arena_calloc(a, n + 1, sizeof(*copy));
+
+    for (size_t i = 0; i < n; i++) {
+        copy[i] = s->volume_claim_templates.v[i];
+        if (i < was->volume_claim_templates.n) {
+            copy[i].kind = was->volume_claim_templates.v[i].kind;
+            copy[i].api_version = was->volume_claim_templates.v[i].api_version;
+        }
+    }
+    s->volume_claim_templates.v = copy;
+}
+
 static void check_set_changes(struct field_errors *errs, const struct apps_stateful_set_spec *s,
                               const struct apps_stateful_set_spec *was)
 {
@@ -403,6 +421,7 @@ static void check_set_changes(struct field_errors *errs, const struct apps_state
     x.min_ready_seconds = was->min_ready_seconds;
     x.revision_history_limit = was->revision_history_limit;
     x.persistent_volume_claim_retention_policy = was->persistent_volume_claim_retention_policy;
+    forget_kinds(&x, was, errs->arena);
     if (!typed_equal(&type_apps_stateful_set_spec, &x, was))
         err_forbidden(errs, AT(NULL, "spec"),
                       "updates to statefulset spec for fields other than 'replicas', 'ordinals', "

@@ -52,6 +52,10 @@ void apps_stateful_set_spec_set_defaults(void *obj, struct arena *a)
         p->when_deleted = STR("Retain");
     if (p->when_scaled.len == 0)
         p->when_scaled = STR("Retain");
+    for (size_t i = 0; i < s->volume_claim_templates.n; i++) { /* protobuf does not keep them */
+        s->volume_claim_templates.v[i].kind = STR("PersistentVolumeClaim");
+        s->volume_claim_templates.v[i].api_version = STR("v1");
+    }
 }
 
 void batch_job_set_defaults(void *obj, struct arena *a)

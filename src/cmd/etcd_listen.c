@@ -11,7 +11,7 @@ struct door { /* one address */
 };
 struct etcd_listen {
     struct arena arena;
-    struct door doors[URLS_MAX];
+    struct door doors[2 * URLS_MAX];
     size_t n, open;
     bool needs_cert;
     const char *needs_group;
@@ -108,8 +108,10 @@ static void on_request(void *arg, struct http_exchange *x, const struct http_req
     const struct door *d = arg;
 
     if (d->secure && d->listen->needs_cert && !rq->peer.has_cert)
-        http_respond(x, UNAUTHORIZED, "text/plain", STR("a client certificate is needed\n"), NULL,
-                     0);
+        http_respond(x, UNAUTHORIZED, "text/plain",
+                     rq->peer.bad_cert ? STR("this client certificate does not do\n")
+                                       : STR("a client certificate is needed\n"),
+                     NULL, 0);
     else if (d->secure && d->listen->needs_cert && !in_group(&rq->peer, d->listen->needs_group))
         http_respond(x, FORBIDDEN, "text/plain", STR("not for this certificate's group\n"), NULL,
                      0);
@@ -121,7 +123,7 @@ static bool wants_stream(void *arg, const struct http_request *rq)
 {
     const struct door *d = arg;
 
-    return d->inner.wants_stream(d->inner.arg, rq);
+    return d->inner.wants_stream && d->inner.wants_stream(d->inner.arg, rq);
 }
 
 static int open_door(const struct etcd_listen_opts *opts, const char *text, struct door *d,
@@ -143,6 +145,7 @@ static int open_door(const struct etcd_listen_opts *opts, const char *text, stru
     http.address = u.address;
     http.port = u.port;
     http.unix_socket = u.unix_socket;
+    http.streams_max = opts->streams_max;
     http.tls = u.secure ? opts->tls : NULL;
     return http_server_new(opts->loop, &http, &d->http, err);
 }
@@ -152,25 +155,36 @@ static void nothing(void *arg)
     (void)arg;
 }
 
+static int open_doors(const struct etcd_listen_opts *opts, const char *urls,
+                      struct http_handler inner, struct etcd_listen *l, struct err *err)
+{
+    const char *const *list;
+    size_t n = 0;
+    int r = etcd_urls_split(urls, &l->arena, &list, &n, err);
+
+    for (size_t i = 0; i < n && r == 0; i++) {
+        struct door *d = &l->doors[l->n];
+
+        d->listen = l;
+        d->inner = inner;
+        r = open_door(opts, list[i], d, err);
+        if (r == 0)
+            l->n = ++l->open;
+    }
+    return r;
+}
+
 int etcd_listen_open(const struct etcd_listen_opts *opts, struct etcd *e,
                      struct etcd_listen **ret_l, struct err *err)
 {
     struct etcd_listen *l = xnew(struct etcd_listen);
-    const char *const *urls;
-    size_t n = 0;
-    int r = etcd_urls_split(opts->urls, &l->arena, &urls, &n, err);
+    int r;
 
     l->needs_cert = opts->needs_cert;
     l->needs_group = opts->needs_group;
-    for (size_t i = 0; i < n && r == 0; i++) {
-        struct door *d = &l->doors[i];
-
-        d->listen = l;
-        d->inner = etcd_handler(e);
-        r = open_door(opts, urls[i], d, err);
-        if (r == 0)
-            l->n = ++l->open;
-    }
+    r = open_doors(opts, opts->urls, etcd_handler(e), l, err);
+    if (r == 0 && opts->metrics_urls && *opts->metrics_urls)
+        r = open_doors(opts, opts->metrics_urls, etcd_metrics_handler(e), l, err);
     if (r < 0) {
         etcd_listen_close(l, nothing, NULL);
         return r;

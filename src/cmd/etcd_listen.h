@@ -8,9 +8,11 @@ struct etcd_listen;
 struct etcd_listen_opts {
     struct loop *loop;
     const char *urls; /* "http://127.0.0.1:2379,https://10.0.0.1:2379,unix:///run/etcd.sock" */
+    const char *metrics_urls; /* where only /metrics, /health and the like are; NULL: nowhere */
     struct tls_context *tls; /* for https; borrowed; may be NULL */
     bool needs_cert;         /* over https: a certificate of the client CA */
     const char *needs_group; /* and of this organization; NULL: any */
+    uint32_t streams_max;    /* calls at once of a connection; 0: 100 */
     bool plain_anywhere;     /* else http only on loopback addresses */
 };
 /** Splits @urls at commas into @a. ERR_BAD_REQUEST (empty, too many). */

@@ -98,6 +98,13 @@ int flags_parse(const struct flag *flags, int argc, char **argv, int *ret_words,
     return 0;
 }
 
+int flags_set(const struct flag *flags, const char *name, const char *text, struct err *err)
+{
+    const struct flag *f = flag_find(flags, str_from(name));
+
+    return f ? set_value(f, text, err) : err_new(err, ERR_BAD_REQUEST, "unknown flag --%s", name);
+}
+
 static void print_default(const struct flag *f, FILE *out)
 {
     const char *s;

@@ -20,6 +20,10 @@ enum { FLAGS_HELP = 1 }; /* --help was asked for */
  */
 MUST_USE int flags_parse(const struct flag *flags, int argc, char **argv, int *ret_words,
                          struct err *err);
+/** Sets one of @flags to what @text says; a string points to @text. ERR_BAD_REQUEST (unknown,
+ *  bad). */
+MUST_USE int flags_set(const struct flag *flags, const char *name, const char *text,
+                       struct err *err);
 /** Prints @usage and a line for each flag with its default. */
 void flags_help(const struct flag *flags, const char *usage, FILE *out);
 /** Sets the log's level to what --log-level says. ERR_BAD_REQUEST. */

@@ -2,7 +2,7 @@
  *
  * One member that is always the leader. Requests become raw transactions (store/raw.h): what a
  * request answers was true at its place in the store's one order. Behaviour, texts and codes are
- * etcd's (https://etcd.io/docs/v3.5/learning/api/); what differs is in docs/etcd.md.
+ * etcd's (https://etcd.io/docs/v3.5/learning/api/); what differs is in docs/etcd-server.md.
  *
  * Layer: etcd, on store and net. Threads: its loop; the parts of requests that read and write the
  * store run on the store's thread.
@@ -36,6 +36,8 @@ struct etcd *etcd_new(const struct etcd_config *config,
                       void (*on_ready)(void *arg, const struct err *err), void *arg);
 /** What an http_server on the same loop is to be given; message bodies are bounded by the calls. */
 struct http_handler etcd_handler(struct etcd *e);
+/** The same for an http_server that is to answer only /metrics, /health and the like. */
+struct http_handler etcd_metrics_handler(struct etcd *e);
 /** Ends all calls and answers no more; @on_stopped(@arg) runs when nothing is under way, and then
  *  etcd_free() may be called, and the store closed. */
 void etcd_stop(struct etcd *e, void (*on_stopped)(void *arg), void *arg);

@@ -193,9 +193,10 @@ void watch_start(void *service, struct grpc_server_call *gc); /** The method. */
 struct watch { /* of a stream; the loop's */
     struct watch_stream *stream;
     int64_t id, next; /* everything before revision next has been sent */
-    struct arena arena;
-    struct key_range keys; /* in arena */
+    struct key_range keys; /* in bytes */
+    size_t place; /* feed.c: among its watches */
     bool no_puts, no_deletes, prev_kv, fragment, progress, quiet;
+    char bytes[];
 };
 struct feed_event {
     int64_t revision;

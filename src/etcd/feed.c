@@ -204,15 +204,16 @@ struct feed *feed_free(struct feed *f)
 
 void feed_add(struct feed *f, struct watch *w)
 {
+    w->place = f->watches.n;
     vec_push(&f->watches, w);
-    feed_wake(f);
+    if (w->next <= store_revision(f->e->config.store))
+        feed_wake(f);
 }
 
 void feed_remove(struct feed *f, struct watch *w)
 {
-    for (size_t i = 0; i < f->watches.n; i++)
-        if (f->watches.v[i] == w) {
-            vec_swap_remove(&f->watches, i);
-            return;
-        }
+    assert(f->watches.v[w->place] == w);
+    vec_swap_remove(&f->watches, w->place);
+    if (w->place < f->watches.n)
+        f->watches.v[w->place]->place = w->place;
 }

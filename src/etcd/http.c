@@ -7,7 +7,7 @@ struct health {
     struct raw_txn txn;
     struct etcd *e;
     struct http_exchange *x;
-    bool alarm;
+    bool alarm, overlook;
 };
 
 static int health_run(struct raw *raw, void *arg, struct err *err)
@@ -19,23 +19,66 @@ static void health_done(struct raw_txn *txn)
 {
     struct health *h = txn->arg;
     struct etcd *e = h->e;
-    const char *text = txn->code  ? "{\"health\":\"false\",\"reason\":\"STORE ERROR\"}"
-                       : h->alarm ? "{\"health\":\"false\",\"reason\":\"ALARM NOSPACE\"}"
-                                  : "{\"health\":\"true\",\"reason\":\"\"}";
+    bool alarm = h->alarm && !h->overlook;
+    const char *text = txn->code ? "{\"health\":\"false\",\"reason\":\"STORE ERROR\"}"
+                       : alarm   ? "{\"health\":\"false\",\"reason\":\"ALARM NOSPACE\"}"
+                                 : "{\"health\":\"true\",\"reason\":\"\"}";
 
-    http_respond(h->x, txn->code || h->alarm ? UNAVAILABLE : OK, "application/json", str_from(text),
+    http_respond(h->x, txn->code || alarm ? UNAVAILABLE : OK, "application/json", str_from(text),
                  NULL, 0);
     free(h);
     etcd_idle(e);
 }
 
-static void health(struct etcd *e, struct http_exchange *x)
+/* The query asks to overlook the alarm (/health?exclude=NOSPACE). */
+static bool overlooks(struct http_exchange *x, struct str query)
+{
+    struct http_header *params;
+    struct err err = {0};
+    size_t n;
+
+    if (http_query_parse(query, http_arena(x), &params, &n, &err) < 0)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (str_eqz(params[i].name, "exclude") && str_eqz(params[i].value, "NOSPACE"))
+            return true;
+    return false;
+}
+
+static void health(struct etcd *e, struct http_exchange *x, struct str query)
+{
+    struct health *h = xnew(struct health);
+
+    *h = (struct health){.e = e, .x = x, .overlook = overlooks(x, query)};
+    h->txn = (struct raw_txn){
+        .run = health_run, .loop = e->config.loop, .on_done = health_done, .arg = h};
+    etcd_busy(e);
+    raw_commit(e->config.store, &h->txn);
+}
+
+/* ---- /livez and /readyz, of etcd 3.5.11 ---- */
+
+static void probe_done(struct raw_txn *txn)
+{
+    struct health *h = txn->arg;
+    struct etcd *e = h->e;
+
+    if (txn->code)
+        http_respond(h->x, UNAVAILABLE, "text/plain; charset=utf-8",
+                     STR("[-]serializable_read failed: store error\n"), NULL, 0);
+    else
+        http_respond(h->x, OK, "text/plain; charset=utf-8", STR("ok\n"), NULL, 0);
+    free(h);
+    etcd_idle(e);
+}
+
+static void probe(struct etcd *e, struct http_exchange *x)
 {
     struct health *h = xnew(struct health);
 
     *h = (struct health){.e = e, .x = x};
     h->txn = (struct raw_txn){
-        .run = health_run, .loop = e->config.loop, .on_done = health_done, .arg = h};
+        .run = health_run, .loop = e->config.loop, .on_done = probe_done, .arg = h};
     etcd_busy(e);
     raw_commit(e->config.store, &h->txn);
 }
@@ -85,7 +128,9 @@ void etcd_http(struct etcd *e, struct http_exchange *x, const struct http_reques
     else if (e->stopping)
         http_respond(x, UNAVAILABLE, "text/plain", STR("stopping\n"), NULL, 0);
     else if (str_eqz(rq->path, "/health"))
-        health(e, x);
+        health(e, x, rq->query);
+    else if (str_eqz(rq->path, "/livez") || str_eqz(rq->path, "/readyz"))
+        probe(e, x);
     else if (str_eqz(rq->path, "/version"))
         http_respond(x, OK, "application/json", str_from(version), NULL, 0);
     else if (str_eqz(rq->path, "/metrics"))

@@ -1,7 +1,7 @@
 /* kv.c - ranges, puts, deletions, compaction. */
 #include "etcd/etcd_internal.h"
 
-enum { AUTO_COMPACT_MS = 300000, AUTO_COMPACT_STEPS = 10, PHYSICAL_POLL_MS = 10 };
+enum { AUTO_COMPACT_MS = 300000, AUTO_COMPACT_STEPS = 10, PHYSICAL_POLL_MS = 10, ENOUGH = 1 };
 
 bool key_range_of(ProtobufCBinaryData key, ProtobufCBinaryData range_end, struct arena *a,
                   struct key_range *ret_range)
@@ -49,9 +49,9 @@ enum etcd_refusal range_check(const Etcdserverpb__RangeRequest *rq)
 struct range {
     const Etcdserverpb__RangeRequest *rq;
     struct arena *a;
-    size_t fetch_max; /* 0: all */
-    size_t seen;      /* keys */
-    size_t count;     /* in the range */
+    int64_t fetch_max; /* 0: all */
+    int64_t count;     /* in the range */
+    struct str rest;   /* what has not been read begins here */
     VEC(Mvccpb__KeyValue *) kvs;
 };
 
@@ -69,12 +69,30 @@ static int range_one(void *arg, const struct raw_kv *kv)
     bool by_value = r->rq->sort_target == ETCDSERVERPB__RANGE_REQUEST__SORT_TARGET__VALUE;
 
     r->count++;
-    if (r->rq->count_only || (r->fetch_max && r->seen >= r->fetch_max))
-        return 0;
-    r->seen++;
     if (range_keeps(r->rq, kv))
         vec_push(&r->kvs, kv_message(kv, r->rq->keys_only && !by_value, r->a));
-    return 0;
+    if (!r->fetch_max || r->count < r->fetch_max)
+        return 0;
+    r->rest = (struct str){arena_memdupz(r->a, kv->key.p, kv->key.len), kv->key.len + 1};
+    return ENOUGH;
+}
+
+/* Reads what is answered, and counts what is not. */
+static int range_read(struct raw *raw, const struct key_range *keys, struct range *r,
+                      struct err *err)
+{
+    int64_t revision = MAX(r->rq->revision, 0), more;
+    int code = ENOUGH;
+
+    r->rest = keys->from;
+    if (!r->rq->count_only)
+        code = raw_range(raw, keys->from, keys->end, revision, range_one, r, err);
+    if (code != ENOUGH)
+        return code;
+    code = raw_count(raw, r->rest, keys->end, revision, &more, err);
+    if (code == 0)
+        r->count += more;
+    return code;
 }
 
 static int compare_i64(int64_t a, int64_t b)
@@ -149,10 +167,10 @@ int range_run(struct raw *raw, const Etcdserverpb__RangeRequest *rq, int64_t rev
     /* What is sorted or filtered is limited afterwards; one more tells whether there are more. */
     if (limit && !rq->sort_order && !rq->min_mod_revision && !rq->max_mod_revision &&
         !rq->min_create_revision && !rq->max_create_revision)
-        r.fetch_max = limit + 1;
+        r.fetch_max = (int64_t)MIN(limit, (size_t)INT32_MAX) + 1;
     if (!some) /* for the revision's sake */
         keys = (struct key_range){keys.from, keys.from};
-    code = raw_range(raw, keys.from, keys.end, MAX(rq->revision, 0), range_one, &r, err);
+    code = range_read(raw, &keys, &r, err);
     if (code == 0) {
         range_sort(&r);
         rs->more = limit && r.kvs.n > limit;
@@ -160,7 +178,7 @@ int range_run(struct raw *raw, const Etcdserverpb__RangeRequest *rq, int64_t rev
         rs->kvs = arena_calloc(a, rs->n_kvs + 1, sizeof(rs->kvs[0]));
         if (rs->n_kvs)
             memcpy(rs->kvs, r.kvs.v, rs->n_kvs * sizeof(rs->kvs[0]));
-        rs->count = (int64_t)r.count;
+        rs->count = r.count;
         rs->header = pb_new(a, Etcdserverpb__ResponseHeader, etcdserverpb__response_header__init);
         rs->header->revision = revision;
         *ret_rs = rs;

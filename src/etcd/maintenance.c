@@ -1,4 +1,4 @@
-/* maintenance.c - status, hashes, alarms. */
+/* maintenance.c - status, hashes, alarms, defragmentation. */
 #include "etcd/etcd_internal.h"
 #include "store/crc32c.h"
 
@@ -165,18 +165,22 @@ static int hash_run(struct raw *raw, struct call *c, struct err *err)
 const struct unary unary_hash = {.request = &etcdserverpb__hash_request__descriptor,
                                  .run = hash_run};
 
-/* ---- what there is nothing to do about ---- */
+/* ---- defragmentation ---- */
 
-static int defragment_check(struct call *c)
+static int defragment_run(struct raw *raw, struct call *c, struct err *err)
 {
-    grpc_server_call_end(c->gc, GRPC_UNIMPLEMENTED,
-                         "etcdserver: this store uses freed space again; its file does not "
-                         "shrink");
-    return ERR_NOT_ALLOWED;
+    Etcdserverpb__DefragmentResponse *rs = pb_new(&c->arena, Etcdserverpb__DefragmentResponse,
+                                                  etcdserverpb__defragment_response__init);
+
+    rs->header = etcd_header(c->e, &c->arena, raw_revision(raw));
+    c->rs = &rs->base;
+    return raw_defragment(raw, err);
 }
 
 const struct unary unary_defragment = {.request = &etcdserverpb__defragment_request__descriptor,
-                                       .check = defragment_check};
+                                       .run = defragment_run};
+
+/* ---- what there is nothing to do about ---- */
 
 static int move_leader_check(struct call *c)
 {

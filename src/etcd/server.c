@@ -480,6 +480,16 @@ struct http_handler etcd_handler(struct etcd *e)
     return (struct http_handler){.on_request = on_request, .arg = e, .wants_stream = wants_stream};
 }
 
+static void on_metrics_request(void *arg, struct http_exchange *x, const struct http_request *rq)
+{
+    etcd_http(arg, x, rq);
+}
+
+struct http_handler etcd_metrics_handler(struct etcd *e)
+{
+    return (struct http_handler){.on_request = on_metrics_request, .arg = e};
+}
+
 /* ---- stop ---- */
 
 void etcd_stop(struct etcd *e, void (*on_stopped)(void *arg), void *arg)

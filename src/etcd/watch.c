@@ -6,7 +6,7 @@ enum { PENDING_MAX = 1 << 20, PENDING_LOW = 1 << 19 };
 struct watch_stream {
     struct etcd *e;
     struct grpc_server_call *gc;
-    VEC(struct watch *) watches;
+    VEC(struct watch *) watches; /* by id */
     int64_t next_id;
     int64_t progress; /* asked for: to be told when all before it has been sent; 0: no */
     bool blocked;     /* its peer does not read */
@@ -26,26 +26,52 @@ static void send_response(struct watch_stream *s, Etcdserverpb__WatchResponse *r
     etcd_send(s->gc, &rs->base);
 }
 
+/* Where the watch @id is, or would be. */
+static size_t watch_place(const struct watch_stream *s, int64_t id)
+{
+    size_t low = 0, high = s->watches.n;
+
+    if (high && s->watches.v[high - 1]->id < id)
+        return high; /* the usual: ids rise */
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (s->watches.v[mid]->id < id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
 static struct watch *watch_find(const struct watch_stream *s, int64_t id)
 {
-    for (size_t i = 0; i < s->watches.n; i++)
-        if (s->watches.v[i]->id == id)
-            return s->watches.v[i];
-    return NULL;
+    size_t at = watch_place(s, id);
+
+    return at < s->watches.n && s->watches.v[at]->id == id ? s->watches.v[at] : NULL;
+}
+
+static void watch_keep(struct watch_stream *s, struct watch *w)
+{
+    size_t at = watch_place(s, w->id);
+
+    vec_push(&s->watches, w);
+    memmove(&s->watches.v[at + 1], &s->watches.v[at],
+            (s->watches.n - 1 - at) * sizeof(s->watches.v[0]));
+    s->watches.v[at] = w;
 }
 
 static void watch_free(struct watch *w)
 {
     struct watch_stream *s = w->stream;
+    size_t at = watch_place(s, w->id);
 
+    assert(at < s->watches.n && s->watches.v[at] == w);
     feed_remove(s->e->feed, w);
     s->e->watchers--;
-    for (size_t i = 0; i < s->watches.n; i++)
-        if (s->watches.v[i] == w) {
-            vec_swap_remove(&s->watches, i);
-            break;
-        }
-    arena_deinit(&w->arena);
+    s->watches.n--;
+    memmove(&s->watches.v[at], &s->watches.v[at + 1],
+            (s->watches.n - at) * sizeof(s->watches.v[0]));
     free(w);
 }
 
@@ -155,7 +181,8 @@ static void check_progress(struct watch_stream *s)
 
 void watch_after(struct watch *w)
 {
-    check_progress(w->stream);
+    if (w == w->stream->watches.v[0]) /* once for all of a stream */
+        check_progress(w->stream);
 }
 
 static void on_progress_timer(struct timer *t)
@@ -185,16 +212,23 @@ static int64_t id_choose(struct watch_stream *s, int64_t wanted)
     return s->next_id++;
 }
 
+/* In one piece with the keys: there may be very many. */
 static struct watch *watch_new(struct watch_stream *s, const Etcdserverpb__WatchCreateRequest *rq,
                                int64_t revision)
 {
-    struct watch *w = xnew(struct watch);
     struct str key = rq->key.len ? pb_str(rq->key) : (struct str){"", 1}; /* \0: the smallest */
+    auto_arena a = {0};
+    struct key_range keys;
+    struct watch *w;
 
+    (void)key_range_of(pb_of(key), rq->range_end, &a, &keys);
+    w = xcalloc(1, sizeof(*w) + keys.from.len + keys.end.len);
     w->stream = s;
-    (void)key_range_of(pb_of(key), rq->range_end, &w->arena, &w->keys);
-    w->keys.from = str_dup(&w->arena, w->keys.from);
-    w->keys.end = str_dup(&w->arena, w->keys.end);
+    memcpy(w->bytes, keys.from.p, keys.from.len);
+    w->keys.from = (struct str){w->bytes, keys.from.len};
+    if (keys.end.len)
+        memcpy(w->bytes + keys.from.len, keys.end.p, keys.end.len);
+    w->keys.end = (struct str){w->bytes + keys.from.len, keys.end.len};
     w->next = rq->start_revision > 0 ? rq->start_revision : revision + 1;
     w->prev_kv = rq->prev_kv;
     w->fragment = rq->fragment;
@@ -240,7 +274,7 @@ static void create(struct watch_stream *s, const Etcdserverpb__WatchCreateReques
     }
     w = watch_new(s, rq, revision);
     w->id = rs.watch_id = id_choose(s, rq->watch_id);
-    vec_push(&s->watches, w);
+    watch_keep(s, w);
     s->e->watchers++;
     send_response(s, &rs, revision);
     if (w->progress && !timer_active(&s->timer))

@@ -80,6 +80,7 @@ struct http_server_opts {
     uint32_t idle_timeout_ms; /* 0: 180000 */
     uint32_t head_timeout_ms; /* 0: 30000 */
     uint32_t connections_max; /* 0: 10000 */
+    uint32_t streams_max;     /* of an HTTP/2 connection, open at once; 0: 100 */
     /* HTTP/2 heads need not be well-formed beyond a method and a path: etcdctl 3.4 names a URL as
      * the authority. */
     bool lenient_heads;

@@ -3,6 +3,7 @@
  * A context is a list of generations, the newest first. A reload puts a new one in front; the
  * older ones stay until the context is freed, since another thread may be about to use them.
  * That costs a few kilobytes for each renewal, and needs no lock. */
+#include "base/buf.h"
 #include "net/tls_internal.h"
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -22,6 +23,10 @@ struct tls_context {
     bool server, insecure;
     char *ca_pem;
     size_t ca_len;
+    char *ciphers;     /* in OpenSSL's names; NULL: the usual */
+    char *client_name; /* NULL: any */
+    X509_CRL *client_crl;
+    int version_min, version_max; /* 0: as usual */
 };
 
 BIO *tls_bio(struct str s)
@@ -153,8 +158,14 @@ static SSL_CTX *base_context(bool server)
     return ctx;
 }
 
-static int set_up_server(SSL_CTX *ctx, struct str ca_pem, struct err *err)
+static int set_up_server(SSL_CTX *ctx, const struct tls_context *c, struct str ca_pem,
+                         struct err *err)
 {
+    if ((c->ciphers && SSL_CTX_set_cipher_list(ctx, c->ciphers) != 1) ||
+        (c->version_min && SSL_CTX_set_min_proto_version(ctx, c->version_min) != 1) ||
+        (c->version_max && SSL_CTX_set_max_proto_version(ctx, c->version_max) != 1))
+        return tls_error(err, ERR_BAD_REQUEST, "cipher suites");
+    (void)SSL_CTX_set_app_data(ctx, (void *)(uintptr_t)c);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
     if (ca_pem.len == 0)
         return 0;
@@ -183,7 +194,8 @@ static int generation_add(struct tls_context *c, struct str cert_pem, struct str
     struct generation *g;
     int r;
 
-    r = c->server ? set_up_server(ctx, ca_pem, err) : set_up_client(ctx, ca_pem, c->insecure, err);
+    r = c->server ? set_up_server(ctx, c, ca_pem, err)
+                  : set_up_client(ctx, ca_pem, c->insecure, err);
     if (r == 0 && (c->server || cert_pem.len > 0))
         r = use_pair(ctx, cert_pem, key_pem, err);
     if (r < 0) {
@@ -196,6 +208,100 @@ static int generation_add(struct tls_context *c, struct str cert_pem, struct str
     while (!atomic_compare_exchange_weak(&c->newest, &g->older, g))
         ;
     return 0;
+}
+
+/* ---- what a server's context may be told ---- */
+
+/* Appends what OpenSSL calls the suite @name; false: it knows none. Those of TLS 1.3 are always
+ * there. */
+static bool add_cipher(SSL_CTX *all, struct str name, struct buf *list)
+{
+    STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(all);
+
+    for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
+        const SSL_CIPHER *c = sk_SSL_CIPHER_value(ciphers, i);
+        struct str standard = str_from(SSL_CIPHER_standard_name(c));
+
+        /* Go leaves out the end of some. */
+        if (!str_eq(standard, name) &&
+            !(str_has_prefix(standard, name) &&
+              str_eqz(str_sub(standard, name.len, standard.len), "_SHA256")))
+            continue;
+        if (strcmp(SSL_CIPHER_get_version(c), "TLSv1.3") != 0)
+            buf_printf(list, "%s%s", list->len ? ":" : "", SSL_CIPHER_get_name(c));
+        return true;
+    }
+    return false;
+}
+
+static int choose_ciphers(struct tls_context *c, const char *names, struct err *err)
+{
+    SSL_CTX *all = base_context(true);
+    struct str rest = str_from(names);
+    auto_buf list = {0};
+    int r = 0;
+
+    if (SSL_CTX_set_cipher_list(all, "ALL:!aNULL:!eNULL") != 1)
+        abort();
+    while (r == 0 && rest.len > 0) {
+        struct str name = str_trim(str_cut(rest, ',', &rest));
+
+        if (name.len && !add_cipher(all, name, &list))
+            r = err_new(err, ERR_BAD_REQUEST, "unknown cipher suite \"%.*s\"", STR_ARG(name));
+    }
+    SSL_CTX_free(all);
+    if (r == 0 && list.len)
+        c->ciphers = xmemdupz(list.p, list.len);
+    else if (r == 0) /* only those of TLS 1.3 */
+        c->version_min = TLS1_3_VERSION;
+    return r;
+}
+
+static int read_crl(struct tls_context *c, struct str text, struct err *err)
+{
+    BIO *bio = tls_bio(text);
+
+    c->client_crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
+    BIO_free(bio);
+    if (!c->client_crl) {
+        const unsigned char *p = (const unsigned char *)text.p;
+
+        ERR_clear_error();
+        c->client_crl = d2i_X509_CRL(NULL, &p, (long)text.len);
+    }
+    return c->client_crl ? 0 : tls_error(err, ERR_PARSE, "list of revoked certificates");
+}
+
+static int version_of(int v)
+{
+    return v == 3 ? TLS1_3_VERSION : v == 2 ? TLS1_2_VERSION : 0;
+}
+
+int tls_server_context_new(const struct tls_server_opts *opts, struct tls_context **ret_c,
+                           struct err *err)
+{
+    struct tls_context *c = xnew(struct tls_context);
+    int r = 0;
+
+    c->server = true;
+    c->ca_pem = xmemdupz(opts->client_ca_pem.p, opts->client_ca_pem.len);
+    c->ca_len = opts->client_ca_pem.len;
+    c->client_name = opts->client_name ? xstrdup(opts->client_name) : NULL;
+    c->version_min = version_of(opts->version_min);
+    c->version_max = version_of(opts->version_max);
+    if (c->version_max && c->version_min > c->version_max)
+        r = err_new(err, ERR_BAD_REQUEST, "the lowest version of TLS is above the highest");
+    if (r == 0 && opts->ciphers)
+        r = choose_ciphers(c, opts->ciphers, err);
+    if (r == 0 && opts->client_crl.len)
+        r = read_crl(c, opts->client_crl, err);
+    if (r == 0)
+        r = generation_add(c, opts->cert_pem, opts->key_pem, err);
+    if (r < 0)
+        c = tls_context_free(c);
+    else
+        *ret_c = c;
+    return r;
 }
 
 static int context_new(bool server, bool insecure, struct str ca_pem, struct str cert_pem,
@@ -245,6 +351,9 @@ struct tls_context *tls_context_free(struct tls_context *c)
         SSL_CTX_free(g->ssl);
         free(g);
     }
+    X509_CRL_free(c->client_crl);
+    free(c->ciphers);
+    free(c->client_name);
     free(c->ca_pem);
     free(c);
     return NULL;
@@ -341,14 +450,27 @@ static bool read_digest(X509 *cert, struct arena *a, struct http_peer *peer)
     return true;
 }
 
+/* What the context asks of a client beside a certificate of the CA. */
+static bool welcome(SSL *ssl, X509 *cert)
+{
+    const struct tls_context *c = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    X509_REVOKED *revoked;
+
+    if (c && c->client_crl && X509_CRL_get0_by_cert(c->client_crl, &revoked, cert) == 1)
+        return false;
+    return !c || !c->client_name ||
+           X509_check_host(cert, c->client_name, strlen(c->client_name),
+                           X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1;
+}
+
 void tls_session_peer(SSL *ssl, struct arena *a, struct http_peer *peer)
 {
     X509 *cert = SSL_get0_peer_certificate(ssl);
 
     if (!cert)
         return;
-    if (SSL_get_verify_result(ssl) == X509_V_OK && read_subject(cert, a, peer) &&
-        read_digest(cert, a, peer)) {
+    if (SSL_get_verify_result(ssl) == X509_V_OK && welcome(ssl, cert) &&
+        read_subject(cert, a, peer) && read_digest(cert, a, peer)) {
         peer->has_cert = true;
         return;
     }

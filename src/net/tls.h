@@ -12,6 +12,17 @@ struct tls_context;
  *  ALPN offers h2 and http/1.1. ERR_PARSE. */
 MUST_USE int tls_server_context(struct str cert_pem, struct str key_pem, struct str client_ca_pem,
                                 struct tls_context **ret_c, struct err *err);
+struct tls_server_opts { /* what else a server's context may be told; copied */
+    struct str cert_pem, key_pem, client_ca_pem; /* as tls_server_context() */
+    struct str client_crl;   /* PEM or DER; a client's certificate on it is a bad one */
+    const char *client_name; /* a host name that clients' certificates must be for; NULL: any */
+    const char *ciphers;     /* suites by their names in RFCs, by commas; NULL: the usual */
+    int version_min, version_max; /* 2 is TLS 1.2, 3 TLS 1.3; 0: 1.2, and the newest */
+};
+/** As tls_server_context(). ERR_PARSE, ERR_BAD_REQUEST (a cipher suite or versions that are none).
+ */
+MUST_USE int tls_server_context_new(const struct tls_server_opts *opts, struct tls_context **ret_c,
+                                    struct err *err);
 /** For clients: trusts @ca_pem (empty: the system's roots); optional client certificate.
  *  @insecure skips verification. */
 MUST_USE int tls_client_context(struct str ca_pem, struct str cert_pem, struct str key_pem,
@@ -28,7 +39,7 @@ struct cert_request { /* what a certificate shall say */
     const char *const *dns_names;     /* NULL-terminated or NULL */
     const char *const *ips;           /* NULL-terminated or NULL */
     bool is_ca, server, client;
-    int64_t not_before_sec;           /* unix */
+    int64_t not_before_sec; /* unix */
     int64_t lifetime_sec;
 };
 /** A new ECDSA P-256 private key, PEM (PKCS#8) in @a. */

@@ -34,6 +34,9 @@ struct engine_ops {
      * Sees the open batch. @each does not call the engine. */
     int (*range)(struct engine *e, struct str from, struct str end, int64_t revision,
                  int (*each)(void *arg, const struct engine_kv *kv), void *arg, struct err *err);
+    /* How many range() would call for, without looking at their values. */
+    int (*count)(struct engine *e, struct str from, struct str end, int64_t revision,
+                 int64_t *ret_n, struct err *err);
     /* The newest live entry of @key: ERR_NOT_FOUND as an outcome. Sees the open batch. */
     int (*get)(struct engine *e, struct str key, struct engine_kv *ret_kv, struct err *err);
     /* Every change with mod revision in [from, to], in order. ERR_EXPIRED when compacted away. */

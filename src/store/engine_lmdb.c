@@ -149,55 +149,107 @@ static int check_revision(struct engine_lmdb *e, int64_t revision, struct err *e
     return 0;
 }
 
-static int range_in(struct engine_lmdb *e, MDB_txn *txn, struct str start, struct str end,
-                    int64_t revision, int (*each)(void *arg, const struct engine_kv *kv),
-                    void *arg, struct err *err)
+struct entries { /* a walk over the table of keys */
+    struct engine_lmdb *e;
+    MDB_txn *txn;
+    int64_t revision;
+    int (*each)(struct entries *w, struct str key, struct str entry, struct err *err);
+    int (*each_kv)(void *arg, const struct engine_kv *kv); /* range() */
+    void *arg;
+    int64_t n; /* count() */
+};
+
+static int entries_in(struct entries *w, struct str start, struct str end, struct err *err)
 {
     MDB_val k = val_of(start), v;
     MDB_cursor *c;
-    int r = 0, rc = mdb_cursor_open(txn, e->key, &c);
+    int r = 0, rc = mdb_cursor_open(w->txn, w->e->key, &c);
 
     if (rc)
-        return lmdb_fail(e, rc, "read", err);
+        return lmdb_fail(w->e, rc, "read", err);
     /* A start longer than any key: LMDB would refuse it. */
     if (start.len > ENGINE_KEY_MAX)
         k.mv_size = ENGINE_KEY_MAX;
     rc = mdb_cursor_get(c, &k, &v, start.len ? MDB_SET_RANGE : MDB_FIRST);
     for (; rc == 0 && r == 0; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
-        struct record rec;
-        struct engine_kv kv;
-
         if (str_cmp(val_str(&k), start) < 0)
             continue;
         if (end.len && str_cmp(val_str(&k), end) >= 0)
             break;
-        r = record_at(e, txn, val_str(&k), val_str(&v), revision, &rec, err);
-        if (r <= 0)
-            continue;
-        kv = kv_of(&rec);
-        r = each(arg, &kv);
+        r = w->each(w, val_str(&k), val_str(&v), err);
     }
     mdb_cursor_close(c);
     if (r == 0 && rc && rc != MDB_NOTFOUND)
-        return lmdb_fail(e, rc, "read", err);
+        return lmdb_fail(w->e, rc, "read", err);
     return r;
+}
+
+static int entries_walk(struct entries *w, struct str from, struct str end, struct err *err)
+{
+    int r = w->revision ? check_revision(w->e, w->revision, err) : 0;
+
+    if (r == 0)
+        r = lmdb_read_begin(w->e, &w->txn, err);
+    if (r < 0)
+        return r;
+    r = entries_in(w, from, end, err);
+    lmdb_read_end(w->e);
+    lmdb_release_pages(w->e);
+    return r;
+}
+
+static int range_one(struct entries *w, struct str key, struct str entry, struct err *err)
+{
+    struct record rec;
+    struct engine_kv kv;
+    int r = record_at(w->e, w->txn, key, entry, w->revision, &rec, err);
+
+    if (r <= 0)
+        return r;
+    kv = kv_of(&rec);
+    return w->each_kv(w->arg, &kv);
 }
 
 static int lmdb_range(struct engine *base, struct str from, struct str end, int64_t revision,
                       int (*each)(void *arg, const struct engine_kv *kv), void *arg,
                       struct err *err)
 {
-    struct engine_lmdb *e = lmdb_of(base);
-    MDB_txn *txn;
-    int r = revision ? check_revision(e, revision, err) : 0;
+    struct entries w = {.e = lmdb_of(base),
+                        .revision = revision,
+                        .each = range_one,
+                        .each_kv = each,
+                        .arg = arg};
+
+    return entries_walk(&w, from, end, err);
+}
+
+/* Most entries tell by themselves whether their key was there. */
+static int count_one(struct entries *w, struct str key, struct str bytes, struct err *err)
+{
+    struct record rec;
+    struct entry en;
+    int r;
+
+    if (!entry_read(bytes, &en))
+        return damaged_entry(key, err);
+    if (!w->revision || en.at.revision <= w->revision)
+        r = !en.deleted;
+    else if (!en.deleted && en.create <= w->revision)
+        r = 1; /* ever since */
+    else
+        r = record_at(w->e, w->txn, key, bytes, w->revision, &rec, err);
+    w->n += r > 0;
+    return MIN(r, 0);
+}
+
+static int lmdb_count(struct engine *base, struct str from, struct str end, int64_t revision,
+                      int64_t *ret_n, struct err *err)
+{
+    struct entries w = {.e = lmdb_of(base), .revision = revision, .each = count_one};
+    int r = entries_walk(&w, from, end, err);
 
     if (r == 0)
-        r = lmdb_read_begin(e, &txn, err);
-    if (r < 0)
-        return r;
-    r = range_in(e, txn, from, end, revision, each, arg, err);
-    lmdb_read_end(e);
-    lmdb_release_pages(e);
+        *ret_n = w.n;
     return r;
 }
 
@@ -593,6 +645,7 @@ static const struct engine_ops lmdb_ops = {
     .name = "lmdb",
     .revisions = lmdb_revisions,
     .range = lmdb_range,
+    .count = lmdb_count,
     .get = lmdb_get,
     .changes = lmdb_changes,
     .put = lmdb_put,

@@ -149,6 +149,24 @@ static int mem_range(struct engine *base, struct str from, struct str end, int64
     return 0;
 }
 
+static int mem_count_one(void *arg, const struct engine_kv *kv)
+{
+    (void)kv;
+    ++*(int64_t *)arg;
+    return 0;
+}
+
+static int mem_count(struct engine *base, struct str from, struct str end, int64_t revision,
+                     int64_t *ret_n, struct err *err)
+{
+    int64_t n = 0;
+    int r = mem_range(base, from, end, revision, mem_count_one, &n, err);
+
+    if (r == 0)
+        *ret_n = n;
+    return r;
+}
+
 static int mem_get(struct engine *base, struct str key, struct engine_kv *ret_kv, struct err *err)
 {
     struct mkey *k = omap_find(&mem_of(base)->keys, key);
@@ -429,6 +447,7 @@ static const struct engine_ops memory_ops = {
     .name = "memory",
     .revisions = mem_revisions,
     .range = mem_range,
+    .count = mem_count,
     .get = mem_get,
     .changes = mem_changes,
     .put = mem_put,

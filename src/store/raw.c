@@ -148,6 +148,15 @@ int raw_range(struct raw *raw, struct str from, struct str end, int64_t revision
     return r < 0 ? r : e->ops->range(e, from, end, revision, walk_one, &w, err);
 }
 
+int raw_count(struct raw *raw, struct str from, struct str end, int64_t revision, int64_t *ret_n,
+              struct err *err)
+{
+    struct engine *e = raw->store->engine;
+    int r = revision ? compacted_away(raw, revision, err) : 0;
+
+    return r < 0 ? r : e->ops->count(e, from, end, revision, ret_n, err);
+}
+
 int raw_changes(struct raw *raw, int64_t from, int64_t to,
                 int (*each)(void *arg, const struct raw_kv *kv), void *arg, struct err *err)
 {

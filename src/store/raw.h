@@ -56,6 +56,9 @@ MUST_USE int raw_get(struct raw *raw, struct str key, struct raw_kv *ret_kv, str
 MUST_USE int raw_range(struct raw *raw, struct str from, struct str end, int64_t revision,
                        int (*each)(void *arg, const struct raw_kv *kv), void *arg,
                        struct err *err);
+/** How many keys that raw_range() would be called for; much quicker. Errors as there. */
+MUST_USE int raw_count(struct raw *raw, struct str from, struct str end, int64_t revision,
+                       int64_t *ret_n, struct err *err);
 /** Every committed change with a revision in [@from, @to], in order of revision and of writing.
  *  ERR_EXPIRED. */
 MUST_USE int raw_changes(struct raw *raw, int64_t from, int64_t to,

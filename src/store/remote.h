@@ -10,6 +10,7 @@
  *     remote_lease.c    leases for objects that end
  *     remote_compact.c  forgets old history, one API server for all
  *     remote_values.c   keys and values as upstream lays them out
+ *     remote_older.c    values in versions that are served no more
  *
  * The watch is over ALL keys, not only over those below the prefix: every revision of etcd then has
  * an event in it, so the revision of the last event is etcd's revision as far as it is known here,
@@ -145,6 +146,18 @@ static inline const struct resource *remote_storage(const struct resource *res)
     return res->storage ? res->storage : res;
 }
 
+/* remote_older.c; any thread */
+struct remote_older;
+/** The version @api_version of @res's kind that is served no more but can be read, or NULL. */
+const struct remote_older *remote_older_find(const struct resource *res, struct str api_version);
+/** What @raw is as protobuf of @res's own version, in @a or borrowed. ERR_PARSE. */
+MUST_USE int remote_older_pb(const struct remote_older *older, struct str raw, struct arena *a,
+                             struct str *ret_raw, struct err *err);
+/** Changes the struct, decoded from that, to what it means now. */
+void remote_older_fix(const struct remote_older *older, void *obj, struct arena *a);
+/** Changes a document of that version to one of @res's; false: not known how. */
+bool remote_older_doc(const struct remote_older *older, const struct resource *res, struct doc *d,
+                      struct arena *a);
 /* remote_values.c */
 /** The key in etcd of the store's @key; in @a, or @key itself. */
 struct str remote_key(const struct remote *r, struct str key, struct arena *a);

@@ -34,10 +34,11 @@ struct str remote_store_key(const struct remote *r, struct str key, struct arena
 
 /* ---- values ---- */
 
+/* Built-in kinds, and what else the API server keeps as such. */
 static bool is_builtin(const struct resource *res)
 {
     for (size_t i = 0; i < api_n_resources; i++)
-        if (api_resources[i] == res)
+        if (api_resources[i]->type == res->type)
             return true;
     return false;
 }
@@ -80,6 +81,8 @@ static struct object *from_struct(const struct resource *res, const struct resou
 {
     void *stored = obj;
 
+    if (is_builtin(res)) /* what came with later versions of Kubernetes is filled in */
+        typed_default(version->type, obj, a);
     if (version != res) {
         stored = arena_alloc(a, res->type->size);
         version->to_storage(obj, stored, a);
@@ -94,24 +97,44 @@ static int wrong_kind(const struct resource *res, struct str kind, struct str ap
                    STR_ARG(kind), res->kind);
 }
 
-static int from_pb(const struct resource *res, struct str value, struct object **ret_o,
-                   struct err *err)
+/* The entries of API servers that upstream writes have no name: their key tells it. */
+static void name_by_key(const struct resource *res, struct str key, void *obj)
+{
+    struct meta_object_meta *m = (void *)((char *)obj + res->type->metadata_offset);
+
+    if (str_empty(m->name))
+        m->name = str_sub(key, (size_t)(str_rfind_char(key, '/') + 1), key.len);
+}
+
+static int from_pb(const struct resource *res, struct str key, struct str value,
+                   struct object **ret_o, struct err *err)
 {
     auto_arena a = {0};
     struct pb_envelope env;
     const struct resource *version;
+    const struct remote_older *older = NULL;
     void *obj;
     int r = pb_envelope_open(value, &env, err);
 
     if (r < 0)
         return r;
     version = version_of(res, env.api_version, &a);
+    if (!version)
+        older = remote_older_find(res, env.api_version);
+    if (older)
+        version = res;
     if (!version || !str_eqz(env.kind, res->kind) || !is_builtin(res))
         return wrong_kind(res, env.kind, env.api_version, err);
+    r = older ? remote_older_pb(older, env.raw, &a, &env.raw, err) : 0;
+    if (r < 0)
+        return r;
     obj = arena_alloc(&a, version->type->size);
     r = typed_from_pb(version->type, env.raw, &a, obj, err);
     if (r < 0)
         return r;
+    if (older)
+        remote_older_fix(older, obj, &a);
+    name_by_key(version, key, obj);
     *ret_o = from_struct(res, version, obj, &a);
     return 0;
 }
@@ -121,6 +144,7 @@ static int from_json(const struct resource *res, struct str key, struct str valu
 {
     auto_arena a = {0};
     const struct resource *version;
+    const struct remote_older *older = NULL;
     struct str kind, api_version;
     struct doc doc;
     void *obj;
@@ -131,6 +155,12 @@ static int from_json(const struct resource *res, struct str key, struct str valu
     kind = doc_path_str(&doc, "kind");
     api_version = doc_path_str(&doc, "apiVersion");
     version = version_of(res, api_version, &a);
+    if (!version)
+        older = remote_older_find(res, api_version);
+    if (older && str_eqz(kind, res->kind) && remote_older_doc(older, res, &doc, &a)) {
+        version = res;
+        value = json_to_str(&a, &doc);
+    }
     if (!version || !str_eqz(kind, res->kind))
         return wrong_kind(res, kind, api_version, err);
     if (version == res)
@@ -152,7 +182,7 @@ int remote_object(const struct remote *r, const struct resource *res, const Mvcc
     int code;
 
     if (str_has_prefix(value, (struct str){magic, sizeof(magic)})) /* with the NUL */
-        code = from_pb(res, value, &o, err);
+        code = from_pb(res, key, value, &o, err);
     else
         code = from_json(res, key, value, &o, err);
     if (code == 0 && !str_eq(o->key, key))

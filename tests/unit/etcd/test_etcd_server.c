@@ -1,5 +1,6 @@
 /* The server over sockets: what lives through a restart, what ends by itself, limits. */
 #include "etcd_fixture.h"
+#include <malloc.h>
 
 struct fixture {
     struct loop *loop;
@@ -371,6 +372,15 @@ static void watch_create(struct watching *w, const char *key, int64_t from, bool
     watch_send(w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
 }
 
+/* Of @key alone. */
+static void watch_create_one(struct watching *w, const char *key)
+{
+    Etcdserverpb__WatchCreateRequest c = ETCDSERVERPB__WATCH_CREATE_REQUEST__INIT;
+
+    c.key = bytes_of(key);
+    watch_send(w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
+}
+
 /* Waits until what was seen begins so. */
 static void watch_sees(struct watching *w, const char *want)
 {
@@ -447,6 +457,50 @@ static void test_large_answers_come_in_fragments(void **state)
     teardown(&f);
 }
 
+static void test_ten_thousand_watches_of_a_stream(void **state)
+{
+    enum { N = 10000, EACH_MAX = 512 };
+    Etcdserverpb__WatchCancelRequest cancel = ETCDSERVERPB__WATCH_CANCEL_REQUEST__INIT;
+    struct fixture f;
+    struct watching w;
+    struct mallinfo2 before, after;
+    auto_buf want = {0};
+    char key[40];
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    watch_start(&w, &f);
+    watch_create(&w, "all", 0, false, false);
+    watch_sees(&w, "0+@1 ");
+    buf_reset(&w.seen);
+    before = mallinfo2();
+    for (int i = 1; i <= N; i++) {
+        (void)snprintf(key, sizeof(key), "/registry/pods/default/%06d", i);
+        watch_create_one(&w, key);
+        buf_printf(&want, "%d+@1 ", i);
+        if (i % 100 == 0)
+            watch_sees(&w, buf_cstr(&want));
+    }
+    buf_deinit(&w.seen);
+    buf_deinit(&want);
+    after = mallinfo2(); /* of sanitizers' builds: zeros */
+    if (getenv("TEST_VERBOSE"))
+        print_message("%zu bytes a watch\n", (after.uordblks - before.uordblks) / N);
+    assert_true(after.uordblks - before.uordblks < (size_t)N * EACH_MAX ||
+                after.uordblks < before.uordblks);
+    /* Each event goes to its own watch; those that are cancelled get none. */
+    cancel.watch_id = 7777;
+    watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CANCEL_REQUEST, &cancel);
+    watch_sees(&w, "7777-@1 ");
+    (void)put(&f, "/registry/pods/default/007777", "v", 0);
+    (void)put(&f, "/registry/pods/default/000003", "v", 0);
+    (void)put(&f, "/registry/pods/default/010000", "v", 0);
+    watch_sees(&w, "7777-@1 3@3,/registry/pods/default/000003 "
+                   "10000@4,/registry/pods/default/010000 ");
+    watch_end(&w);
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -459,6 +513,7 @@ int main(void)
         cmocka_unit_test(test_watches_of_a_stream),
         cmocka_unit_test(test_progress_is_told_to_quiet_watches),
         cmocka_unit_test(test_large_answers_come_in_fragments),
+        cmocka_unit_test(test_ten_thousand_watches_of_a_stream),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

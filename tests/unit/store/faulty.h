@@ -27,6 +27,12 @@ static inline int faulty_range(struct engine *e, struct str from, struct str end
     struct engine *i = faulty_of(e)->inner;
     return i->ops->range(i, from, end, rev, each, arg, err);
 }
+static inline int faulty_count(struct engine *e, struct str from, struct str end, int64_t rev,
+                               int64_t *n, struct err *err)
+{
+    struct engine *i = faulty_of(e)->inner;
+    return i->ops->count(i, from, end, rev, n, err);
+}
 static inline bool spend(atomic_int *n)
 {
     if (atomic_load(n) <= 0)
@@ -122,6 +128,7 @@ static inline void faulty_init(struct faulty *f, struct engine_ops *ops, struct 
     *ops = (struct engine_ops){.name = "faulty",
                                .revisions = faulty_revisions,
                                .range = faulty_range,
+                               .count = faulty_count,
                                .get = faulty_get,
                                .changes = faulty_changes,
                                .note = faulty_note,

@@ -26,11 +26,18 @@ static void check_range_from(struct engine *e, const char *prefix, const char *f
 
     auto_arena a = {0};
     struct str p = str_from(prefix), f = str_from(from);
+    int64_t n = -1, there = 0;
 
     assert_ok(e->ops->range(e, str_cmp(f, p) > 0 ? f : p, str_prefix_end(&a, p), revision,
                             each_to_buf, &b, &err),
               &err);
     assert_string_equal(buf_cstr(&b), want);
+    assert_ok(e->ops->count(e, str_cmp(f, p) > 0 ? f : p, str_prefix_end(&a, p), revision, &n,
+                            &err),
+              &err);
+    for (const char *c = want; (c = strchr(c, '@')); c++)
+        there++;
+    assert_int_equal(n, there);
 }
 
 static void check_range(struct engine *e, const char *prefix, int64_t revision, const char *want)
