@@ -202,7 +202,7 @@ def test_a_stale_read_would_be_noticed(cluster, hub):
         note(CREATE, "a", "POST", PATH, "v:100:1;")
         note(READ, "b", "GET", PATH + "/reg-stale")
         for m in ("m0", "m1", "m2"):
-            cluster.net.cut("b", m)
+            cluster.net.refuse("b", m)
         note(PUT, "a", "PUT", PATH + "/reg-stale", "v:100:2;")
         cluster.wait_for(lambda: truth_watch.revision() >= ops[-1].revision, 10)
         truth = Truth([c for c in truth_watch.changes if c.key == "reg-stale"])

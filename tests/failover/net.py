@@ -100,7 +100,9 @@ class Net:
                                self.ip[b], "drop")
 
     def refuse(self, a, b):
-        """@a's connections to @b break, and it gets no new ones."""
+        """@a's connections to @b break at once, with nothing more from it, and it gets no new ones."""
+        self.spaces[a].run("nft", "add", "rule", "ip", "cut", "in", "iifname", "!=", "lo", "ip",
+                           "saddr", self.ip[b], "drop")
         self.spaces[a].run("nft", "add", "rule", "ip", "cut", "out", "ip", "daddr", self.ip[b],
                            "meta", "l4proto", "tcp", "reject", "with", "tcp", "reset")
 
