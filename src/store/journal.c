@@ -161,6 +161,12 @@ void journal_trim(struct journal *j, uint64_t before_ms)
     drop_chunks(j, n);
 }
 
+void journal_forget(struct journal *j, int64_t floor)
+{
+    drop_chunks(j, j->own->n);
+    view_change(j, j->own->n, NULL, floor);
+}
+
 uint64_t journal_oldest_ms(const struct journal *j)
 {
     return j->own->n ? j->own->chunks[0]->last_ms : 0;

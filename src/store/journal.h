@@ -52,6 +52,8 @@ void journal_append(struct journal *j, const struct event *ev, uint64_t now_ms);
 void journal_publish(struct journal *j);
 /** Drops chunks whose newest event came before @before_ms. Store thread. */
 void journal_trim(struct journal *j, uint64_t before_ms);
+/** Drops all events, and knows nothing any more of what came up to @floor. Store thread. */
+void journal_forget(struct journal *j, int64_t floor);
 /** When the newest event of the oldest chunk came; 0 when there is none. Store thread. */
 uint64_t journal_oldest_ms(const struct journal *j);
 /** A reference to the current view. Any thread. */

@@ -233,6 +233,7 @@ int remote_open(struct store *st, const struct etcd_opts *o,
     timer_init(&r->refresh, r->loop, remote_refresh);
     timer_init(&r->tick, r->loop, on_tick);
     timer_init(&r->watch_retry, r->loop, remote_watch_retry);
+    timer_init(&r->fresh_retry, r->loop, remote_fresh_retry);
     atomic_init(&r->healthy, true);
     code = take_opts(r, o, err);
     if (code == 0)

@@ -4,6 +4,7 @@
  *     remote_call.c     endpoints and calls: fail-over, errors
  *     remote_load.c     reads resources whole, page by page at one revision
  *     remote_watch.c    the one watch, over all keys; a new start when history is gone
+ *     remote_adopt.c    reads a resource that comes while the store is open
  *     remote_feed.c     events into indexes and journals, and the published revision
  *     remote_commit.c   transactions; remote_txn.c makes and reads etcd's
  *     remote_fresh.c    waiting until the cache is not old
@@ -33,6 +34,8 @@ enum {
     REMOTE_PING_MS = 5000,      /* silence after which the etcd is asked for a sign of life */
     REMOTE_RETRY_MIN_MS = 100,  /* between attempts that nobody waits for; doubles */
     REMOTE_RETRY_MAX_MS = 1000,
+    REMOTE_FRESH_TRIES = 25,    /* of a question that an endpoint did not answer ... */
+    REMOTE_FRESH_RETRY_MS = 50, /* ... with this between them */
     REMOTE_PAGE = 1000,         /* keys read at a time */
     REMOTE_LEASES = 4,          /* different times to live */
     REMOTE_OPS_MAX = 64,        /* of one transaction: two of etcd's each, which takes 128 */
@@ -60,6 +63,7 @@ struct remote_lease {
 };
 struct commit;
 struct fresh_wait;
+struct remote_adopt;
 struct remote {
     struct store *st;
     struct loop *loop;
@@ -90,9 +94,11 @@ struct remote {
     VEC(Etcdserverpb__WatchResponse *) fragments; /* of one response, but its last */
     bool resyncing;
     struct remote_load *loads; /* under way */
+    struct remote_adopt *adopts; /* under way */
 
     struct commit *commits; /* all that are under way */
     struct fresh_wait *fresh_next, *fresh_asked, *fresh_known;
+    struct timer fresh_retry; /* asks again */
     uint64_t cluster_id;  /* of the etcd that everything was read from */
     int64_t fresh_floor;  /* the position when etcd was asked */
     atomic_bool restored; /* any: etcd is behind what it had */
@@ -195,6 +201,16 @@ void remote_load_start(struct remote_load *l);
 void remote_load_deinit(struct remote_load *l); /** Drops what was read. */
 void remote_load_end_all(struct remote *r);     /** Ends those under way: ERR_UNAVAILABLE. */
 
+/* remote_adopt.c */
+typedef void (*remote_adopted)(void *arg, int64_t revision, const struct err *err);
+/** Reads @res and keeps it from then on, if it is not kept already; @fn runs once, later, @err
+ *  NULL: it is there, at @revision or later. */
+void remote_adopt(struct remote *r, const struct resource *res, remote_adopted fn, void *arg);
+/** An event of @key, for resources that are being read. */
+void remote_adopt_feed(struct remote *r, struct str key, const Mvccpb__Event *ev);
+/** No events came up to @revision: what is being read must not be older. */
+void remote_adopt_gap(struct remote *r, int64_t revision);
+
 /* remote_watch.c */
 void remote_watch_start(struct remote *r);   /** Follows etcd from behind the position on. */
 void remote_watch_restart(struct remote *r); /** Begins anew, soon. */
@@ -210,8 +226,10 @@ void remote_unkeep(struct remote *r, struct cache *c);
 void remote_feed(struct remote *r, const Mvccpb__Event *ev);
 /** Publishes what was fed; everything up to @revision is known. */
 void remote_feed_publish(struct remote *r, int64_t revision);
-/** Goes over to what @l has read: the difference becomes events. */
+/** Goes over to what @l has read. What happened before is forgotten: who watches begins anew. */
 void remote_feed_load(struct remote *r, struct remote_load *l);
+/** Whether @l has all that is kept and not newer. */
+bool remote_feed_covers(const struct remote *r, struct remote_load *l);
 
 /* remote_commit.c */
 void remote_commit(struct remote *r, struct store_txn *txn); /** Any thread. */
@@ -242,6 +260,7 @@ MUST_USE int remote_txn_read(const struct remote *r, const struct store_op *ops,
 /** See store_fresh(). Any thread. */
 void remote_fresh(struct remote *r, struct loop *loop,
                   void (*fn)(void *arg, const struct err *err), void *arg);
+void remote_fresh_retry(struct timer *t); /** Asks again. */
 void remote_fresh_wake(struct remote *r); /** Answers what the position satisfies, or too late. */
 void remote_fresh_end(struct remote *r);  /** Answers all with ERR_UNAVAILABLE. */
 

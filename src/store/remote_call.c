@@ -42,7 +42,8 @@ void remote_endpoint_failed(struct remote *r, size_t at, bool stuck, struct str 
 {
     if (r->ended)
         return;
-    if (atomic_exchange(&r->healthy, false))
+    /* Of one that is in use no more, a late failure says nothing. */
+    if (at == r->at && atomic_exchange(&r->healthy, false))
         remote_tell(r, false, "etcd failed endpoint=%s error=\"%.*s\"", r->endpoints[at].target,
                  STR_ARG(why));
     if (stuck) {

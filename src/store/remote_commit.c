@@ -176,41 +176,14 @@ void remote_commit_leased(struct remote *r, uint32_t ttl_sec, const struct err *
 
 /* ---- resources that come and go ---- */
 
-struct adopt {
-    struct remote_load load;
-    struct remote_load_one one;
-    struct commit *commit;
-};
-
-static void cache_fill(struct remote *r, struct cache *c, struct remote_load *l)
+static void on_adopted(void *arg, int64_t revision, const struct err *err)
 {
-    int64_t revision = MAX(l->revision, remote_position(r));
+    struct commit *c = arg;
 
-    cache_init(c, r->st, l->of[0].res);
-    journal_deinit(&c->journal);
-    journal_init(&c->journal, revision, r->st->opts.journal_max);
-    omap_deinit(&c->objects);
-    c->objects = l->of[0].objects;
-    omap_init(&l->of[0].objects, &object_omap_ops);
-    cache_publish(c, revision);
-    store_keep(r->st, c);
-    remote_keep(r, c, l->revision);
-}
-
-static void adopt_done(struct remote_load *l, const struct err *err)
-{
-    struct adopt *ad = container_of(l, struct adopt, load);
-    struct commit *c = ad->commit;
-    struct remote *r = l->r;
-
-    if (!err && !store_find_cache(r->st, ad->one.res))
-        cache_fill(r, xnew(struct cache), l);
     if (err)
         fail(c, err);
     else
-        wait(c, MAX(l->revision, 1));
-    remote_load_deinit(l);
-    free(ad);
+        wait(c, revision);
 }
 
 static void of_resource(struct commit *c)
@@ -218,7 +191,6 @@ static void of_resource(struct commit *c)
     const struct store_op *op = &c->txn->ops[0];
     struct cache *have = store_find_cache(c->r->st, op->res);
     struct remote *r = c->r;
-    struct adopt *ad;
 
     c->n = 1;
     if (op->kind == STORE_DROP && have) {
@@ -229,12 +201,7 @@ static void of_resource(struct commit *c)
         wait(c, remote_position(r));
         return;
     }
-    ad = xnew(struct adopt);
-    ad->commit = c;
-    ad->one.res = remote_storage(op->res);
-    ad->load = (struct remote_load){.r = r, .of = &ad->one, .n = 1, .done = adopt_done};
-    ad->load.until_ms = remote_now_ms(r) + REMOTE_CALL_MS;
-    remote_load_start(&ad->load);
+    remote_adopt(r, op->res, on_adopted, c);
 }
 
 /* ---- from any thread ---- */

@@ -106,6 +106,7 @@ void remote_feed(struct remote *r, const Mvccpb__Event *ev)
     struct str key = remote_store_key(r, pb_view(ev->kv->key), &a);
     struct remote_kept *k = kept_of(r, key);
 
+    remote_adopt_feed(r, key, ev);
     if (!k || ev->kv->mod_revision <= k->since)
         return;
     if (ev->type == MVCCPB__EVENT__EVENT_TYPE__DELETE)
@@ -139,74 +140,50 @@ void remote_feed_publish(struct remote *r, int64_t revision)
     remote_fresh_wake(r);
 }
 
-/* ---- the difference to what was read anew ---- */
+/* ---- all was read anew ---- */
 
-struct change { /* of one key: at most what was there goes, and what is there now comes */
-    int64_t revision;
-    struct str key; /* of what goes, or NULL */
-    struct object *object; /* what comes, or NULL */
-};
-typedef VEC(struct change) changes;
-
-static void compare(const struct omap *was, const struct omap *now, int64_t revision, changes *out)
+/* What happened in between is not known, so nobody may go on from before it: as upstream, who
+ * watches is told that history is gone, and reads all anew. */
+static void replace(struct cache *c, struct remote_load_one *one, int64_t revision)
 {
-    struct omap_iter a, b;
-    struct object *old, *o;
-
-    omap_seek(was, STR_NULL, &a);
-    while ((old = omap_next(&a))) {
-        o = omap_find(now, old->key);
-        if (!o)
-            vec_push(out, ((struct change){revision, old->key, NULL}));
-        else if (!str_eq(o->uid, old->uid)) /* another of the same name */
-            vec_push(out, ((struct change){o->create_revision, old->key, NULL}));
-    }
-    omap_seek(now, STR_NULL, &b);
-    while ((o = omap_next(&b))) {
-        old = omap_find(was, o->key);
-        if (!old || old->revision != o->revision)
-            vec_push(out, ((struct change){o->revision, STR_NULL, o}));
-    }
+    journal_forget(&c->journal, revision); /* before the index: see watch_next() */
+    omap_deinit(&c->objects);
+    c->objects = one->objects;
+    omap_init(&one->objects, &object_omap_ops);
+    cache_publish(c, revision);
 }
 
-static int by_revision(const void *va, const void *vb)
+static struct remote_load_one *load_of(struct remote_load *l, const struct resource *res)
 {
-    const struct change *a = va, *b = vb;
-
-    if (a->revision != b->revision)
-        return a->revision < b->revision ? -1 : 1;
-    return (a->object != NULL) - (b->object != NULL); /* what goes makes room first */
+    for (size_t i = 0; i < l->n; i++)
+        if (l->of[i].res == res)
+            return &l->of[i];
+    return NULL;
 }
 
-static void feed_changes(struct remote *r, struct cache *c, const struct omap *now,
-                         int64_t revision)
+bool remote_feed_covers(const struct remote *r, struct remote_load *l)
 {
-    changes all = {0};
-    struct omap was = omap_snapshot(&c->objects);
+    for (size_t i = 0; i < r->kept.n; i++) {
+        const struct remote_kept *k = &r->kept.v[i];
 
-    compare(&was, now, revision, &all);
-    if (all.n)
-        qsort(all.v, all.n, sizeof(all.v[0]), by_revision);
-    /* What happened in between is not known: only who had seen all before it may go on. */
-    if (all.n)
-        journal_trim(&c->journal, UINT64_MAX);
-    for (size_t i = 0; i < all.n; i++) {
-        if (all.v[i].object)
-            put(r, c, object_ref(all.v[i].object));
-        else
-            take_out(r, c, all.v[i].key, all.v[i].revision);
+        if (k->since < l->revision && !load_of(l, k->cache->res))
+            return false;
     }
-    vec_deinit(&all);
-    omap_deinit(&was);
+    return true;
 }
 
 void remote_feed_load(struct remote *r, struct remote_load *l)
 {
-    for (size_t i = 0; i < l->n; i++) {
-        struct cache *c = store_find_cache(r->st, l->of[i].res);
+    for (size_t i = 0; i < r->kept.n; i++) {
+        struct remote_kept *k = &r->kept.v[i];
 
-        if (c)
-            feed_changes(r, c, &l->of[i].objects, l->revision);
+        if (k->since >= l->revision)
+            continue; /* came meanwhile, and is newer */
+        replace(k->cache, load_of(l, k->cache->res), l->revision);
+        k->since = l->revision;
     }
+    remote_adopt_gap(r, l->revision);
     remote_feed_publish(r, MAX(l->revision, remote_position(r)));
+    for (size_t i = 0; i < r->kept.n; i++)
+        cache_wake(r->kept.v[i].cache);
 }

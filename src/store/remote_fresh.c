@@ -1,6 +1,7 @@
 /* remote_fresh.c - is the cache old? Etcd is asked for its revision, by a read that its quorum
  * confirms; when the watch has come to it, everything written before the question is there.
- * Questions that come while one is under way share the next. */
+ * Questions that come while one is under way share the next. As upstream, what an endpoint did not
+ * answer is asked again, of the others, too: a read has no effect. */
 #include "store/remote.h"
 
 struct fresh_wait {
@@ -11,6 +12,7 @@ struct fresh_wait {
     void *arg;
     int64_t revision;
     uint64_t since_ms;
+    uint32_t tries;
     struct err err; /* code 0: fresh */
 };
 
@@ -40,6 +42,34 @@ static void fail_all(struct fresh_wait **list, const struct err *err)
 
 static void ask(struct remote *r);
 
+void remote_fresh_retry(struct timer *t)
+{
+    ask(container_of(t, struct remote, fresh_retry));
+}
+
+/* Those that may still ask again do so, soon. */
+static void not_answered(struct remote *r, enum grpc_status status, const struct err *err)
+{
+    struct fresh_wait *list = steal(r->fresh_asked);
+    uint64_t now = remote_now_ms(r);
+
+    while (list) {
+        struct fresh_wait *w = list;
+
+        list = w->next;
+        if ((status == GRPC_UNAVAILABLE || status == GRPC_CANCELLED) && !r->ended &&
+            ++w->tries < REMOTE_FRESH_TRIES && now - w->since_ms < REMOTE_CALL_MS) {
+            w->next = r->fresh_next;
+            r->fresh_next = w;
+        } else {
+            w->err = *err;
+            answer(w);
+        }
+    }
+    if (r->fresh_next && !r->ended)
+        timer_start(&r->fresh_retry, REMOTE_FRESH_RETRY_MS, 0);
+}
+
 /* What etcd once told, it cannot take back, unless its data were replaced, by a backup or none;
  * that also makes it another cluster. What stands in our indexes is of another history then, and
  * must not be shown as the newest. */
@@ -60,9 +90,12 @@ static void on_answer(void *arg, const void *message, enum grpc_status status, s
     struct remote *r = arg;
     struct err err = {0};
 
-    if (!page)
+    if (!page) {
         (void)remote_error(&err, status, text);
-    if (!page || check_history(r, page->header, &err) < 0)
+        not_answered(r, status, &err);
+        return;
+    }
+    if (check_history(r, page->header, &err) < 0)
         fail_all(&r->fresh_asked, &err);
     while (r->fresh_asked) {
         struct fresh_wait *w = r->fresh_asked;
@@ -80,7 +113,7 @@ static void ask(struct remote *r)
 {
     Etcdserverpb__RangeRequest rq = ETCDSERVERPB__RANGE_REQUEST__INIT;
 
-    if (r->fresh_asked || !r->fresh_next || r->ended)
+    if (r->fresh_asked || !r->fresh_next || r->ended || timer_active(&r->fresh_retry))
         return;
     r->fresh_asked = steal(r->fresh_next);
     r->fresh_floor = remote_position(r);
@@ -144,6 +177,7 @@ void remote_fresh_end(struct remote *r)
     struct err err = {0};
 
     (void)err_new(&err, ERR_UNAVAILABLE, "the store is closing");
+    timer_stop(&r->fresh_retry);
     fail_all(&r->fresh_next, &err);
     fail_all(&r->fresh_asked, &err);
     fail_all(&r->fresh_known, &err);

@@ -1,6 +1,6 @@
 /* remote_watch.c - the one watch, over all keys of etcd. It begins behind the position; when it
  * breaks, another one begins there: nothing is missed or seen twice. When etcd has forgotten what
- * comes behind the position, everything is read again, and the difference becomes events. */
+ * comes behind the position, everything is read again, and who watches us has to do so, too. */
 #include "store/remote.h"
 
 struct watch { /* the argument of a call, which may outlive its being r->watch */
@@ -18,12 +18,16 @@ static void drop_fragments(struct remote *r)
 
 /* ---- all anew ---- */
 
+static void resync(struct remote *r);
+
 static void resync_done(struct remote_load *l, const struct err *err)
 {
     struct remote *r = l->r;
 
     r->resyncing = false;
-    if (!err) {
+    if (!err && !remote_feed_covers(r, l)) { /* a resource came meanwhile, with older objects */
+        resync(r);
+    } else if (!err) {
         remote_tell(r, false, "etcd read again revision=%lld forgotten_since=%lld",
                     (long long)l->revision, (long long)remote_position(r));
         remote_feed_load(r, l);

@@ -37,6 +37,7 @@ static void test_a_cluster_of_three_outlives_its_members(void **state)
         (void)snprintf(name, sizeof(name), "before%d", i);
         (void)put_at_last(o.f.st, o.f.loop, name);
         etcd_proc_kill(&m[i]);
+        assert_int_equal(fresh(o.f.st, o.f.loop), 1); /* asked again of another: no failure */
         (void)snprintf(name, sizeof(name), "after%d", i);
         (void)put_at_last(o.f.st, o.f.loop, name);
         assert_int_equal(fresh(o.f.st, o.f.loop), 1);
