@@ -47,8 +47,8 @@ void *xrealloc(void *p, size_t size) __attribute__((alloc_size(2)));
 char *xstrdup(const char *s) __attribute__((malloc));
 /** Copies @len bytes and adds a NUL. The caller frees. */
 char *xmemdupz(const void *p, size_t len) __attribute__((malloc));
-/** @size bytes at a multiple of @align (a power of two); aborts when memory is exhausted. The caller
- *  frees. Not zeroed. */
+/** @size bytes at a multiple of @align (a power of two), not zeroed; aborts when memory is
+ *  exhausted. The caller frees. */
 void *xaligned(size_t align, size_t size);
 #define xnew(type) ((type *)xcalloc(1, sizeof(type)))
 

@@ -156,9 +156,9 @@ static int write_at(struct engine_lmdb *e, const char *p, size_t n, size_t at, s
 }
 
 /* Writes a frame, whose place and length are whole sectors. A short one goes past the kernel's
- * cache: a page there is copied, written back and marked, and nobody reads it. A long one goes
- * through it, since the kernel has all of it written at once; as do all where the file system or the
- * disk knows no other way. */
+ * cache: a page there is copied, marked and written back, and nobody reads it. A long one goes
+ * through it, since the kernel has all of it written at once; as do all where the file system or
+ * the disk knows no other way. */
 static int write_frame(struct engine_lmdb *e, const char *p, size_t n, size_t at, struct err *err)
 {
     ssize_t done = 0;
