@@ -34,7 +34,7 @@ enum {
     REMOTE_PING_MS = 5000,      /* silence after which the etcd is asked for a sign of life */
     REMOTE_RETRY_MIN_MS = 100,  /* between attempts that nobody waits for; doubles */
     REMOTE_RETRY_MAX_MS = 1000,
-    REMOTE_FRESH_TRIES = 25,    /* of a question that an endpoint did not answer ... */
+    REMOTE_FRESH_TRIES = 60,    /* of a question that an endpoint did not answer ... */
     REMOTE_FRESH_RETRY_MS = 50, /* ... with this between them */
     REMOTE_PAGE = 1000,         /* keys read at a time */
     REMOTE_LEASES = 4,          /* different times to live */
