@@ -12,6 +12,10 @@
 
 enum {
     RELEASE_BYTES = 4 << 20, /* values read before their pages are given back */
+    /* After a storm the log may not grow for hours: a small batch then ends the transaction, whose
+     * pages compaction has in memory. */
+    QUIET_SWEPT = 512,
+    QUIET_OPS = 8,
 };
 
 int lmdb_fail(struct engine_lmdb *e, int rc, const char *what, struct err *err)
@@ -602,7 +606,7 @@ static int lmdb_commit(struct engine *base, struct err *err)
     e->state.ceiling = ceiling;
     e->lost = false;
     /* The batch is durable. When this does not succeed, the log is longer before the next try. */
-    if (e->log_done >= e->checkpoint_bytes)
+    if (e->log_done >= e->checkpoint_bytes || (e->swept >= QUIET_SWEPT && e->written <= QUIET_OPS))
         (void)lmdb_checkpoint(e, &e->state, NULL);
     return 0;
 }

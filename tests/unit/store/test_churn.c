@@ -6,11 +6,11 @@
 #include "stores.h"
 
 enum {
-    WRITES = 120000,
+    WRITES = 100000,
     KEYS = 1000,
     VALUE_BYTES = 1000,
     IN_FLIGHT = 256,
-    HISTORY = 16384, /* revisions */
+    HISTORY = 8192, /* revisions */
     LINE = 64,
 };
 

@@ -193,6 +193,30 @@ static void test_log_is_checkpointed(void **state)
     place_deinit(&p);
 }
 
+/* Compaction works within the transaction; small batches do not leave it open for long. */
+static void test_what_compaction_changed_does_not_stay_in_memory(void **state)
+{
+    struct place p;
+
+    (void)state;
+    place_init(&p, true);
+    place_open(&p);
+    for (int i = 0; i < 2000; i++) {
+        must_put(p.e, 2 + i, "/k", "v");
+        must_commit(p.e);
+    }
+    must_compact(p.e, 2001);
+    assert_non_null(lmdb_of(p.e)->txn);
+    must_put(p.e, 2002, "/k", "v");
+    must_commit(p.e);
+    assert_null(lmdb_of(p.e)->txn);
+    assert_int_equal(lmdb_of(p.e)->state.scanned, 2001);
+    place_close(&p);
+    place_open(&p);
+    check_range(p.e, "/k=v@2002/2001 ");
+    place_deinit(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -202,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_damaged_log_is_an_error),
         cmocka_unit_test(test_reads_see_what_the_log_has),
         cmocka_unit_test(test_log_is_checkpointed),
+        cmocka_unit_test(test_what_compaction_changed_does_not_stay_in_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

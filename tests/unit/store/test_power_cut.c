@@ -1,18 +1,20 @@
 /* The power fails while the store writes, again and again, at any of its calls to the disk. What
- * was not synced is lost in part: sectors keep what they held before, files their size, at random.
+ * was not synced is lost in part: sectors keep what they held before, files their size and their
+ * names, at random.
  * Afterwards: what was acknowledged is there, transactions are whole, no revision comes twice, and
  * watches go on without gap or repeat, or are told to begin anew.
  *
  * POWER_CUT_ROUNDS and POWER_CUT_SEED in the environment make it longer, or another one. */
 #include "base/random.h"
 #include "store/lmdb_internal.h"
+#include "store/raw.h"
 #include "stores.h"
 #include <errno.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-enum { ROUNDS = 200, SLOTS = 6, KEYS = 20, SECTOR = 512, FILES = 4, CALLS = 400 };
+enum { ROUNDS = 200, SLOTS = 6, KEYS = 20, SECTOR = 512, FILES = 32, CALLS = 400 };
 
 /* ---- the disk ---- */
 
@@ -32,6 +34,7 @@ struct disk {
     int fds[FILES]; /* one of each file, to write it back */
     struct file files[FILES];
     size_t n;
+    char renamed[128], before[128]; /* since the folder's last sync: the name, and what had it */
 };
 static struct disk disk; /* the calls below have no argument for it; the child's, one thread */
 
@@ -43,7 +46,7 @@ static struct file *file_of(int fd)
 
     if (fstat(fd, &st))
         _exit(20);
-    if (!S_ISREG(st.st_mode)) /* names are not lost here */
+    if (!S_ISREG(st.st_mode))
         return NULL;
     for (size_t i = 0; i < disk.n; i++)
         if (disk.files[i].ino == st.st_ino)
@@ -90,13 +93,22 @@ static void written_safely(int fd, off_t at, size_t n)
     f->synced_bytes = MAX(f->synced_bytes, (off_t)end);
 }
 
+static void folder_synced(void)
+{
+    if (disk.before[0] && unlink(disk.before))
+        _exit(27);
+    disk.before[0] = '\0';
+}
+
 static void synced(int fd)
 {
     struct file *f = file_of(fd);
     struct stat st;
 
-    if (!f)
+    if (!f) {
+        folder_synced();
         return;
+    }
     if (fstat(fd, &st))
         _exit(22);
     f->synced_bytes = st.st_size;
@@ -118,6 +130,10 @@ static void cut(void)
         if (random_below(disk.rnd, 2) && syscall(SYS_ftruncate, disk.fds[i], f->synced_bytes))
             _exit(23);
     }
+    if (disk.before[0] &&
+        (random_below(disk.rnd, 2) ? syscall(SYS_rename, disk.before, disk.renamed)
+                                   : unlink(disk.before)))
+        _exit(28);
     _exit(0);
 }
 
@@ -173,6 +189,37 @@ ssize_t writev(int fd, const struct iovec *v, int n)
     return r;
 }
 
+/* The file that had the name until now keeps another, until the folder is synced. */
+int rename(const char *from, const char *to)
+{
+    if (due())
+        cut();
+    if (disk.on) {
+        (void)snprintf(disk.renamed, sizeof(disk.renamed), "%s", to);
+        (void)snprintf(disk.before, sizeof(disk.before), "%s.before", to);
+        if (syscall(SYS_link, to, disk.before)) /* a name that is new */
+            disk.before[0] = '\0';
+    }
+    return (int)syscall(SYS_rename, from, to);
+}
+
+/* LMDB's, for a copy; what is no file passes. */
+ssize_t write(int fd, const void *p, size_t n)
+{
+    off_t at = lseek(fd, 0, SEEK_CUR);
+    bool now;
+    ssize_t r;
+
+    if (!disk.on || !file_of(fd))
+        return syscall(SYS_write, fd, p, n);
+    now = due();
+    keep_old(fd, at, n);
+    r = syscall(SYS_write, fd, p, n);
+    if (now)
+        cut();
+    return r;
+}
+
 static int sync_call(long nr, int fd)
 {
     int r;
@@ -208,12 +255,39 @@ struct slot { /* a transaction that writes two objects */
 };
 struct child {
     struct fixture f;
+    struct raw_txn defragment;
+    int defragment_left; /* so many transactions until then; 0: not at all */
     struct slot slots[SLOTS];
     int64_t next_value;
     int pipe;
 };
 
 static void child_next(struct child *c, int slot);
+
+static int defragment_run(struct raw *raw, void *arg, struct err *err)
+{
+    (void)arg;
+    return raw_defragment(raw, err);
+}
+
+static void defragment_done(struct raw_txn *txn)
+{
+    struct child *c = txn->arg;
+
+    if (txn->code)
+        _exit(6);
+    c->defragment_left = 10;
+}
+
+/* Now and then, among the others. */
+static void child_defragment(struct child *c)
+{
+    if (!c->defragment_left || --c->defragment_left)
+        return;
+    c->defragment = (struct raw_txn){
+        .run = defragment_run, .on_done = defragment_done, .loop = c->f.loop, .arg = c};
+    raw_commit(c->f.st, &c->defragment);
+}
 
 static void child_done(struct store_txn *txn)
 {
@@ -226,6 +300,7 @@ static void child_done(struct store_txn *txn)
     a->revision = txn->revision;
     if (write(c->pipe, a, sizeof(*a)) != sizeof(*a))
         _exit(4);
+    child_defragment(c);
     child_next(c, slot);
 }
 
@@ -264,6 +339,7 @@ static void child_open(struct child *c, struct random *rnd)
         lmdb_of(c->f.place.e)->checkpoint_bytes = 4096 << random_below(rnd, 4);
     if (random_below(rnd, 2))
         opts.history_ms = 16;
+    c->defragment_left = (int)random_below(rnd, 4) * 5;
     c->f.st = store_on(c->f.place.e, &opts);
 }
 
