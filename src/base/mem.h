@@ -48,6 +48,9 @@ char *xstrdup(const char *s) __attribute__((malloc));
 /** Copies @len bytes and adds a NUL. The caller frees. */
 char *xmemdupz(const void *p, size_t len) __attribute__((malloc));
 #define xnew(type) ((type *)xcalloc(1, sizeof(type)))
+/** Bytes of this process that are in memory now, files that it maps too; 0: the kernel does not
+ *  say. Any thread. */
+size_t mem_resident_bytes(void);
 
 struct arena_block;
 struct arena { /* {0} is a valid empty arena */
