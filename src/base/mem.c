@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Under ASan every allocation is a block of its own, so that it sees overflows. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -75,6 +76,18 @@ char *xmemdupz(const void *p, size_t len)
 char *xstrdup(const char *s)
 {
     return xmemdupz(s, strlen(s));
+}
+
+size_t mem_resident_bytes(void)
+{
+    FILE *f = fopen("/proc/self/statm", "re");
+    unsigned long total, resident = 0;
+
+    if (f && fscanf(f, "%lu %lu", &total, &resident) != 2)
+        resident = 0;
+    if (f)
+        (void)fclose(f);
+    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
 }
 
 static struct arena_block *block_new(size_t cap)

@@ -51,6 +51,9 @@ char *xmemdupz(const void *p, size_t len) __attribute__((malloc));
  *  exhausted. The caller frees. */
 void *xaligned(size_t align, size_t size);
 #define xnew(type) ((type *)xcalloc(1, sizeof(type)))
+/** Bytes of this process that are in memory now, files that it maps too; 0: the kernel does not
+ *  say. Any thread. */
+size_t mem_resident_bytes(void);
 
 struct arena_block;
 struct arena { /* {0} is a valid empty arena */

@@ -115,6 +115,8 @@ static void metrics(struct etcd *e, struct http_exchange *x)
     metric(&b, "etcd_debugging_mvcc_watcher_total", "gauge", "Watches.", e->watchers);
     metric(&b, "etcd_debugging_mvcc_events_total", "counter", "Events sent.", e->watch_events);
     metric(&b, "etcd_debugging_lease_total", "gauge", "Leases.", e->leases.n);
+    metric(&b, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.",
+           mem_resident_bytes());
     metric(&b, "skiff_etcd_calls_total", "counter", "Calls with one answer, begun.", e->calls);
     http_respond(x, OK, "text/plain; version=0.0.4", buf_view(&b), NULL, 0);
 }

@@ -104,7 +104,7 @@ void lease_add(struct etcd *e, int64_t id, int64_t ttl_sec)
     vec_push(&e->leases, l);
     memmove(&e->leases.v[at + 1], &e->leases.v[at], (e->leases.n - 1 - at) * sizeof(l));
     e->leases.v[at] = l;
-    if (!timer_active(&e->lease_timer)) {
+    if (!e->stopping && !timer_active(&e->lease_timer)) { /* a grant may be done only then */
         timer_init(&e->lease_timer, e->config.loop, on_tick);
         timer_start(&e->lease_timer, TICK_MS, TICK_MS);
     }

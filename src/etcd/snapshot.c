@@ -146,6 +146,12 @@ static void on_message(void *arg, struct grpc_server_call *gc, struct str messag
     raw_commit(s->e->config.store, &s->txn);
 }
 
+static void on_half_close(void *arg, struct grpc_server_call *gc)
+{
+    if (!((struct snapshot_call *)arg)->begun)
+        grpc_server_call_end(gc, GRPC_INTERNAL, "grpc: a message expected");
+}
+
 static void on_closed(void *arg, struct grpc_server_call *gc)
 {
     struct snapshot_call *s = arg;
@@ -158,7 +164,8 @@ static void on_closed(void *arg, struct grpc_server_call *gc)
 void snapshot_start(void *service, struct grpc_server_call *gc)
 {
     struct snapshot_call *s = xnew(struct snapshot_call);
-    struct grpc_call_handlers h = {.on_message = on_message, .on_closed = on_closed, .arg = s};
+    struct grpc_call_handlers h = {
+        .on_message = on_message, .on_half_close = on_half_close, .on_closed = on_closed, .arg = s};
 
     s->e = service;
     s->gc = gc;

@@ -227,11 +227,12 @@ void grpc_server_on_drained(struct grpc_server_call *call, size_t bytes, void (*
 /* The next whole message at *@at of what came in; false if there is none, or none is wanted. */
 static bool next_message(struct grpc_server_call *call, size_t *at, struct str *ret_m)
 {
-    const uint8_t *p = (const uint8_t *)call->in.p + *at;
     size_t have = call->in.len - *at, n;
+    const uint8_t *p;
 
     if (call->ended || grpc_server_pending(call) > GRPC_SERVER_PENDING_MAX || have < PREFIX_BYTES)
         return false;
+    p = (const uint8_t *)call->in.p + *at;
     n = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
     if (p[0] != 0) {
         grpc_server_call_end(call, GRPC_UNIMPLEMENTED, "compressed messages are not supported");

@@ -619,11 +619,70 @@ static void do_hash(struct run *r)
                &etcdserverpb__hash_kvresponse__descriptor);
 }
 
+static void do_defragment(struct run *r)
+{
+    Etcdserverpb__DefragmentRequest rq = ETCDSERVERPB__DEFRAGMENT_REQUEST__INIT;
+    Etcdserverpb__DefragmentResponse *rs[2];
+
+    for (int i = 0; i < 2; i++) { /* etcd answers without a header */
+        struct rpc rpc;
+
+        rs[i] =
+            (void *)rpc_call(&rpc, r->loop, r->client[i], "/etcdserverpb.Maintenance/Defragment",
+                             &rq, &etcdserverpb__defragment_response__descriptor);
+        assert_int_equal(rpc.status, GRPC_OK);
+        etcdserverpb__defragment_response__free_unpacked(rs[i], NULL);
+    }
+    do_hash(r);
+}
+
+/* A lease that ends by itself takes its keys with it, in one revision and in the same order. */
+static void check_expiry(struct run *r)
+{
+    enum { LEASE = 100, TTL_SEC = 2, MINE = 3 };
+    static const char *const keys[MINE + 1] = {"zz/3", "zz/1", "zz/2", "zz/other"};
+    Etcdserverpb__LeaseGrantRequest grant = ETCDSERVERPB__LEASE_GRANT_REQUEST__INIT;
+    Etcdserverpb__LeaseTimeToLiveRequest ttl = ETCDSERVERPB__LEASE_TIME_TO_LIVE_REQUEST__INIT;
+    Etcdserverpb__WatchCreateRequest c = ETCDSERVERPB__WATCH_CREATE_REQUEST__INIT;
+    Etcdserverpb__PutRequest put = ETCDSERVERPB__PUT_REQUEST__INIT;
+    Etcdserverpb__RangeRequest all = ETCDSERVERPB__RANGE_REQUEST__INIT;
+    struct watching *w = r->watches[0];
+
+    grant.id = ttl.id = LEASE;
+    grant.ttl = TTL_SEC;
+    ttl.keys = true;
+    assert_true(both(r, "/etcdserverpb.Lease/LeaseGrant", &grant,
+                     &etcdserverpb__lease_grant_response__descriptor));
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        put.key = put.value = bytes_of(keys[i]);
+        put.lease = LEASE;
+        (void)both(r, "/etcdserverpb.KV/Put", &put, &etcdserverpb__put_response__descriptor);
+    }
+    put.lease = 0; /* the last one leaves the lease */
+    (void)both(r, "/etcdserverpb.KV/Put", &put, &etcdserverpb__put_response__descriptor);
+    c.key = all.key = bytes_of("zz/");
+    c.range_end = all.range_end = bytes_of("zz0");
+    c.start_revision = r->revision + 1;
+    c.prev_kv = true;
+    watch_start_both(r, w, &c);
+    r->n_watches = 1;
+    while (w[0].n < MINE || w[1].n < MINE)
+        loop_run(r->loop);
+    watches_check(r);
+    assert_true(both(r, "/etcdserverpb.KV/Range", &all, &etcdserverpb__range_response__descriptor));
+    (void)both(r, "/etcdserverpb.Lease/LeaseTimeToLive", &ttl,
+               &etcdserverpb__lease_time_to_live_response__descriptor);
+    do_hash(r);
+    watches_close(r);
+}
+
 static void step(struct run *r)
 {
     uint64_t what = below(r, 1000);
 
-    if (what < 300)
+    if (what < 2)
+        do_defragment(r);
+    else if (what < 300)
         (void)both(r, "/etcdserverpb.KV/Range", some_range(r),
                    &etcdserverpb__range_response__descriptor);
     else if (what < 560)
@@ -686,6 +745,8 @@ static void run_seed(uint64_t seed, int n)
         step(&r);
     watches_settle(&r);
     watches_close(&r);
+    if (seed == 1) /* it takes its time */
+        check_expiry(&r);
     r.client[1] = grpc_client_free(r.client[1]);
     etcd_proc_stop(&r.theirs);
     ours_close(&r.ours);
