@@ -59,6 +59,39 @@ void remote_value(const struct object *o, struct buf *out)
                           object_pb(o));
 }
 
+/* Versions that upstream does not serve any more, but reads: what an old cluster never wrote again.
+ * Their protobuf and JSON are those of the versions that are kept. */
+static const struct {
+    const char *group, *version, *kind;
+} old_versions[] = {
+    {"batch", "v1beta1", "CronJob"},
+    {"coordination.k8s.io", "v1beta1", "Lease"},
+    {"networking.k8s.io", "v1beta1", "IngressClass"},
+    {"node.k8s.io", "v1beta1", "RuntimeClass"},
+    {"policy", "v1beta1", "PodDisruptionBudget"},
+    {"rbac.authorization.k8s.io", "v1beta1", "ClusterRole"},
+    {"rbac.authorization.k8s.io", "v1beta1", "ClusterRoleBinding"},
+    {"rbac.authorization.k8s.io", "v1beta1", "Role"},
+    {"rbac.authorization.k8s.io", "v1beta1", "RoleBinding"},
+    {"scheduling.k8s.io", "v1beta1", "PriorityClass"},
+    {"storage.k8s.io", "v1beta1", "CSIDriver"},
+    {"storage.k8s.io", "v1beta1", "CSINode"},
+    {"storage.k8s.io", "v1beta1", "StorageClass"},
+    {"storage.k8s.io", "v1beta1", "VolumeAttachment"},
+};
+
+static bool is_old_version(const struct resource *res, struct str api_version, struct arena *a)
+{
+    for (size_t i = 0; i < ARRAY_LEN(old_versions); i++) {
+        struct str name = str_printf(a, "%s/%s", old_versions[i].group, old_versions[i].version);
+
+        if (str_eq(api_version, name) && strcmp(res->group, old_versions[i].group) == 0 &&
+            strcmp(res->kind, old_versions[i].kind) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* The resource whose structs hold what is stored as @api_version, or NULL. */
 static const struct resource *version_of(const struct resource *res, struct str api_version,
                                          struct arena *a)
@@ -72,14 +105,40 @@ static const struct resource *version_of(const struct resource *res, struct str 
             str_eq(api_version, resource_api_version(v, a)))
             return v;
     }
+    if (is_old_version(res, api_version, a))
+        return res;
     return is_builtin(res) ? NULL : res; /* versions of a custom kind share one schema */
 }
 
+/* In policy/v1beta1 an empty selector is of no pods, in v1 of all. Upstream's label. */
+static void keep_meaning(const struct resource *res, struct str api_version, void *obj,
+                         struct arena *a)
+{
+    struct policy_pod_disruption_budget *pdb = obj;
+    struct meta_label_selector *s;
+    struct meta_label_selector_requirement *never;
+
+    if (res != &res_policy_poddisruptionbudgets || !str_eqz(api_version, "policy/v1beta1"))
+        return;
+    s = pdb->spec.selector;
+    if (!s || s->match_labels.n > 0 || s->match_expressions.n > 0)
+        return;
+    never = arena_new(a, struct meta_label_selector_requirement);
+    never->key = STR("pdb.kubernetes.io/deprecated-v1beta1-empty-selector-match");
+    never->operator = STR("Exists");
+    s->match_expressions.v = never;
+    s->match_expressions.n = 1;
+}
+
+/* The object of @obj, a struct of @version that was read from @api_version. As upstream, absent
+ * fields get their defaults: those that are younger than the value, too. */
 static struct object *from_struct(const struct resource *res, const struct resource *version,
-                                  void *obj, struct arena *a)
+                                  struct str api_version, void *obj, struct arena *a)
 {
     void *stored = obj;
 
+    typed_default(version->type, obj, a);
+    keep_meaning(res, api_version, obj, a);
     if (version != res) {
         stored = arena_alloc(a, res->type->size);
         version->to_storage(obj, stored, a);
@@ -100,6 +159,7 @@ static int from_pb(const struct resource *res, struct str value, struct object *
     auto_arena a = {0};
     struct pb_envelope env;
     const struct resource *version;
+    auto_buf again = {0};
     void *obj;
     int r = pb_envelope_open(value, &env, err);
 
@@ -112,7 +172,11 @@ static int from_pb(const struct resource *res, struct str value, struct object *
     r = typed_from_pb(version->type, env.raw, &a, obj, err);
     if (r < 0)
         return r;
-    *ret_o = from_struct(res, version, obj, &a);
+    *ret_o = from_struct(res, version, env.api_version, obj, &a);
+    if (version == res)
+        typed_write_pb(res->type, obj, &again);
+    (*ret_o)->outdated = !str_eq(buf_view(&again), env.raw) ||
+                         !str_eq(env.api_version, resource_api_version(res, &a));
     return 0;
 }
 
@@ -133,12 +197,13 @@ static int from_json(const struct resource *res, struct str key, struct str valu
     version = version_of(res, api_version, &a);
     if (!version || !str_eqz(kind, res->kind))
         return wrong_kind(res, kind, api_version, err);
-    if (version == res)
+    if (!is_builtin(res))
         return object_from_stored(res, key, value, ret_o, err);
     r = typed_from_json(version->type, value, &a, &obj, err);
     if (r < 0)
         return r;
-    *ret_o = from_struct(res, version, obj, &a);
+    *ret_o = from_struct(res, version, api_version, obj, &a);
+    (*ret_o)->outdated = !as_json(res);
     return 0;
 }
 
