@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three etcd members and API servers over them, each on a node of a network of its own."""
 import base64
+import glob
 import json
 import os
 import shutil
@@ -15,7 +16,15 @@ from failover import net
 
 MEMBERS = ("m0", "m1", "m2")
 SERVERS = ("a", "b")
+PREFIX = "skiff-failover-"
 NODES = {"m0": 10, "m1": 11, "m2": 12, "a": 20, "b": 21}
+
+
+def remove_stale():
+    """Folders of tests that were killed; all else of them is gone with their processes."""
+    for folder in glob.glob(os.path.join(tempfile.gettempdir(), PREFIX + "*-*")):
+        if not os.path.exists("/proc/" + os.path.basename(folder)[len(PREFIX):].split("-")[0]):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Process:
@@ -53,7 +62,8 @@ class Cluster:
     """@binary: skiff."""
 
     def __init__(self, binary):
-        self.dir = tempfile.mkdtemp(prefix="skiff-failover-")
+        remove_stale()
+        self.dir = tempfile.mkdtemp(prefix=PREFIX + "%d-" % os.getpid())
         self.net, self.nodes, self.binary = None, {}, binary
         try:
             self.net = net.Net(NODES)
