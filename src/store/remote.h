@@ -11,6 +11,7 @@
  *     remote_lease.c    leases for objects that end
  *     remote_compact.c  forgets old history, one API server for all
  *     remote_values.c   keys and values as upstream lays them out
+ *     remote_upgrade.c  values of older releases
  *
  * The watch is over ALL keys, not only over those below the prefix: every revision of etcd then has
  * an event in it, so the revision of the last event is etcd's revision as far as it is known here,
@@ -161,6 +162,13 @@ MUST_USE int remote_object(const struct remote *r, const struct resource *res,
                            const Mvccpb__KeyValue *kv, struct object **ret_o, struct err *err);
 /** The store's key of etcd's; STR_NULL if it is not below the prefix. In @a, or @key itself. */
 struct str remote_store_key(const struct remote *r, struct str key, struct arena *a);
+
+/* remote_upgrade.c */
+/** Whether @api_version is one of @res that is only read, with the structs of @res. */
+bool remote_old_version(const struct resource *res, struct str api_version, struct arena *a);
+/** Makes @obj, of @res, which was read from @api_version, what upstream shows of it; in @a. */
+void remote_upgrade(const struct resource *res, struct str api_version, void *obj,
+                    struct arena *a);
 
 /* remote_load.c */
 struct remote_load_one {

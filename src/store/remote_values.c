@@ -59,39 +59,6 @@ void remote_value(const struct object *o, struct buf *out)
                           object_pb(o));
 }
 
-/* Versions that upstream does not serve any more, but reads: what an old cluster never wrote again.
- * Their protobuf and JSON are those of the versions that are kept. */
-static const struct {
-    const char *group, *version, *kind;
-} old_versions[] = {
-    {"batch", "v1beta1", "CronJob"},
-    {"coordination.k8s.io", "v1beta1", "Lease"},
-    {"networking.k8s.io", "v1beta1", "IngressClass"},
-    {"node.k8s.io", "v1beta1", "RuntimeClass"},
-    {"policy", "v1beta1", "PodDisruptionBudget"},
-    {"rbac.authorization.k8s.io", "v1beta1", "ClusterRole"},
-    {"rbac.authorization.k8s.io", "v1beta1", "ClusterRoleBinding"},
-    {"rbac.authorization.k8s.io", "v1beta1", "Role"},
-    {"rbac.authorization.k8s.io", "v1beta1", "RoleBinding"},
-    {"scheduling.k8s.io", "v1beta1", "PriorityClass"},
-    {"storage.k8s.io", "v1beta1", "CSIDriver"},
-    {"storage.k8s.io", "v1beta1", "CSINode"},
-    {"storage.k8s.io", "v1beta1", "StorageClass"},
-    {"storage.k8s.io", "v1beta1", "VolumeAttachment"},
-};
-
-static bool is_old_version(const struct resource *res, struct str api_version, struct arena *a)
-{
-    for (size_t i = 0; i < ARRAY_LEN(old_versions); i++) {
-        struct str name = str_printf(a, "%s/%s", old_versions[i].group, old_versions[i].version);
-
-        if (str_eq(api_version, name) && strcmp(res->group, old_versions[i].group) == 0 &&
-            strcmp(res->kind, old_versions[i].kind) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* The resource whose structs hold what is stored as @api_version, or NULL. */
 static const struct resource *version_of(const struct resource *res, struct str api_version,
                                          struct arena *a)
@@ -105,29 +72,9 @@ static const struct resource *version_of(const struct resource *res, struct str 
             str_eq(api_version, resource_api_version(v, a)))
             return v;
     }
-    if (is_old_version(res, api_version, a))
+    if (remote_old_version(res, api_version, a))
         return res;
     return is_builtin(res) ? NULL : res; /* versions of a custom kind share one schema */
-}
-
-/* In policy/v1beta1 an empty selector is of no pods, in v1 of all. Upstream's label. */
-static void keep_meaning(const struct resource *res, struct str api_version, void *obj,
-                         struct arena *a)
-{
-    struct policy_pod_disruption_budget *pdb = obj;
-    struct meta_label_selector *s;
-    struct meta_label_selector_requirement *never;
-
-    if (res != &res_policy_poddisruptionbudgets || !str_eqz(api_version, "policy/v1beta1"))
-        return;
-    s = pdb->spec.selector;
-    if (!s || s->match_labels.n > 0 || s->match_expressions.n > 0)
-        return;
-    never = arena_new(a, struct meta_label_selector_requirement);
-    never->key = STR("pdb.kubernetes.io/deprecated-v1beta1-empty-selector-match");
-    never->operator = STR("Exists");
-    s->match_expressions.v = never;
-    s->match_expressions.n = 1;
 }
 
 /* The object of @obj, a struct of @version that was read from @api_version. As upstream, absent
@@ -138,7 +85,7 @@ static struct object *from_struct(const struct resource *res, const struct resou
     void *stored = obj;
 
     typed_default(version->type, obj, a);
-    keep_meaning(res, api_version, obj, a);
+    remote_upgrade(version, api_version, obj, a);
     if (version != res) {
         stored = arena_alloc(a, res->type->size);
         version->to_storage(obj, stored, a);

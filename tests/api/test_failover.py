@@ -45,6 +45,14 @@ def cluster():
     build = os.environ.get("SKIFF_BUILD", os.path.join(ROOT, "build-test"))
     c = Cluster(os.path.join(build, "src", "cmd", "skiff"))
     yield c
+    try:
+        for server in SERVERS:
+            c.nodes[server].stop()
+    finally:
+        end(c)
+
+
+def end(c):
     keep = os.environ.get("FAILOVER_KEEP")
     if keep:
         shutil.copytree(c.dir, keep, dirs_exist_ok=True)

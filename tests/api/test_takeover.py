@@ -280,7 +280,8 @@ def test_absent_fields_get_their_defaults(taken):
     o = server.call("GET", "/api/v1/namespaces/default/services/bare").json()
     assert o["spec"] == {"ports": [{"protocol": "TCP", "port": 80, "targetPort": 80}],
                          "clusterIP": "10.96.7.7", "type": "ClusterIP", "sessionAffinity": "None",
-                         "internalTrafficPolicy": "Cluster"}
+                         "internalTrafficPolicy": "Cluster", "clusterIPs": ["10.96.7.7"],
+                         "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
     o = server.call("GET", "/apis/batch/v1/namespaces/default/cronjobs/old").json()
     assert o["spec"]["concurrencyPolicy"] == "Allow" and not o["spec"]["suspend"]
     assert o["spec"]["jobTemplate"]["spec"]["template"]["spec"]["dnsPolicy"] == "ClusterFirst"

@@ -34,10 +34,11 @@ class Process:
         self.space, self.name, self.args = network.spaces[name], name, args
         self.log = os.path.join(folder, name + ".log")
         self.process = None
-        self.paused = False
+        self.paused = self.killed = False
         self.start()
 
     def start(self):
+        self.killed = False
         with open(self.log, "ab") as log:
             self.process = self.space.start(self.args, log)
 
@@ -47,7 +48,13 @@ class Process:
     def kill(self):
         self.process.kill()
         self.process.wait()
-        self.paused = False
+        self.paused, self.killed = False, True
+
+    def stop(self):
+        """Ends it as an administrator would; a leak or a memory error fails the test."""
+        self.process.terminate()
+        code = self.process.wait(30)
+        assert code == 0, "%s: exit status %d: %s" % (self.name, code, self.text()[-6000:])
 
     def pause(self, paused):
         self.process.send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
