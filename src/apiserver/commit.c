@@ -36,10 +36,15 @@ static const void *to_storage(struct request *rq)
     const struct resource *res = rq->res;
     void *stored;
 
-    if (res->storage == res)
-        return rq->obj;
-    stored = arena_alloc(rq->arena, res->storage->type->size);
-    res->to_storage(rq->obj, stored, rq->arena);
+    if (res->storage == res) {
+        stored = rq->obj;
+    } else {
+        stored = arena_alloc(rq->arena, res->storage->type->size);
+        res->to_storage(rq->obj, stored, rq->arena);
+    }
+    /* What hooks have added may bring more defaults, which other servers set when they read it. */
+    if (store_has_peers(rq->as->store))
+        typed_default(res->storage->type, stored, rq->arena);
     return stored;
 }
 

@@ -230,7 +230,8 @@ enum stage_result update_commit(struct request *rq, const struct update *u)
         r = hook && hook->remove ? hook->remove(rq) : STAGE_NEXT;
         return r == STAGE_NEXT ? commit_delete(rq, committed) : r;
     }
-    if (rq->extra_ops.n == 0 && typed_equal(rq->res->type, rq->obj, rq->old_typed)) {
+    if (rq->extra_ops.n == 0 && !rq->old->outdated &&
+        typed_equal(rq->res->type, rq->obj, rq->old_typed)) {
         object_unref(rq->result);
         rq->result = object_ref(rq->old); /* nothing changed: nothing is written */
         return answer(rq, u);

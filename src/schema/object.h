@@ -25,6 +25,7 @@ struct object {
     struct str json;         /* {"metadata":{...},...} with resourceVersion */
     const struct string_pair *labels; /* sorted by key */
     uint32_t n_labels;
+    bool outdated;           /* what the store has of it is not what would be written now */
     const struct str *fields; /* values of res->selectable, in its order */
     struct object_lazy *lazy; /* typed, protobuf: private to object.c */
 };

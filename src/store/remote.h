@@ -11,7 +11,7 @@
  *     remote_lease.c    leases for objects that end
  *     remote_compact.c  forgets old history, one API server for all
  *     remote_values.c   keys and values as upstream lays them out
- *     remote_older.c    values in versions that are served no more
+ *     remote_older.c    values that older releases have left
  *
  * The watch is over ALL keys, not only over those below the prefix: every revision of etcd then has
  * an event in it, so the revision of the last event is etcd's revision as far as it is known here,
@@ -161,6 +161,8 @@ MUST_USE int remote_older_pb(const struct remote_older *older, struct str raw, s
                              struct str *ret_raw, struct err *err);
 /** Changes the struct, decoded from that, to what it means now. */
 void remote_older_fix(const struct remote_older *older, void *obj, struct arena *a);
+/** Fills in what upstream's readers do besides defaults, of a struct of @res; in @a. */
+void remote_fill(const struct resource *res, void *obj, struct arena *a);
 /** Changes a document of that version to one of @res's; false: not known how. */
 bool remote_older_doc(const struct remote_older *older, const struct resource *res, struct doc *d,
                       struct arena *a);

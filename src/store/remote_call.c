@@ -42,16 +42,17 @@ void remote_endpoint_failed(struct remote *r, size_t at, bool stuck, struct str 
 {
     if (r->ended)
         return;
-    /* Of one that is in use no more, a late failure says nothing. */
-    if (at == r->at && atomic_exchange(&r->healthy, false))
+    if (atomic_exchange(&r->healthy, false))
         remote_tell(r, false, "etcd failed endpoint=%s error=\"%.*s\"", r->endpoints[at].target,
                  STR_ARG(why));
     if (stuck) {
         r->endpoints[at].stale = true;
         timer_start(&r->refresh, 0, 0);
     }
-    if (at != r->at)
+    if (at != r->at) {
+        r->answered_ms = 0; /* what that one's late failure says of the other: it is asked soon */
         return;
+    }
     r->at = (r->at + 1) % r->n_endpoints;
     if (r->at != at)
         remote_watch_restart(r);

@@ -1,5 +1,6 @@
-/* remote_older.c - values in versions that are served no more, as Kubernetes up to 1.24 stored
- * them: most have the form of the version that followed; the others are brought to it. */
+/* remote_older.c - values that older releases of Kubernetes have left: in versions that are served
+ * no more (up to 1.24), of which most have the form of the version that followed and the others are
+ * brought to it; and without what readers fill in. */
 #include "api/api.h"
 #include "codec/pb.h"
 #include "store/remote.h"
@@ -140,6 +141,37 @@ static void fix_budget(void *obj, struct arena *a)
         return;
     s->match_expressions.v = arena_box(a, none);
     s->match_expressions.n = 1;
+}
+
+/* Services that are older than the plural have one address, and no families. Of headless ones
+ * nothing tells the family; an update gives them theirs. */
+static void fill_addresses(struct core_service *svc, struct arena *a)
+{
+    struct core_service_spec *s = &svc->spec;
+
+    if (str_empty(s->cluster_ip) || str_eqz(s->cluster_ip, "None") ||
+        str_eqz(s->type, "ExternalName"))
+        return;
+    if (s->cluster_ips.n == 0) {
+        s->cluster_ips.v = arena_new(a, struct str);
+        s->cluster_ips.v[0] = s->cluster_ip;
+        s->cluster_ips.n = 1;
+    }
+    if (s->ip_families.n > 0)
+        return;
+    s->ip_families.n = s->cluster_ips.n;
+    s->ip_families.v = arena_calloc(a, s->cluster_ips.n, sizeof(struct str));
+    for (size_t i = 0; i < s->cluster_ips.n; i++)
+        s->ip_families.v[i] =
+            str_find_char(s->cluster_ips.v[i], ':') >= 0 ? STR("IPv6") : STR("IPv4");
+    s->ip_family_policy = arena_new(a, struct str);
+    *s->ip_family_policy = s->cluster_ips.n == 1 ? STR("SingleStack") : STR("RequireDualStack");
+}
+
+void remote_fill(const struct resource *res, void *obj, struct arena *a)
+{
+    if (res == &res_core_services)
+        fill_addresses(obj, a);
 }
 
 /* ---- CustomResourceDefinition v1beta1 ---- */

@@ -76,13 +76,15 @@ static const struct resource *version_of(const struct resource *res, struct str 
     return is_builtin(res) ? NULL : res; /* versions of a custom kind share one schema */
 }
 
+/* The object of @obj, a struct of @version. As upstream, absent fields get their defaults: those
+ * that are younger than the value, too. */
 static struct object *from_struct(const struct resource *res, const struct resource *version,
                                   void *obj, struct arena *a)
 {
     void *stored = obj;
 
-    if (is_builtin(res)) /* what came with later versions of Kubernetes is filled in */
-        typed_default(version->type, obj, a);
+    typed_default(version->type, obj, a);
+    remote_fill(version, obj, a);
     if (version != res) {
         stored = arena_alloc(a, res->type->size);
         version->to_storage(obj, stored, a);
@@ -113,6 +115,7 @@ static int from_pb(const struct resource *res, struct str key, struct str value,
     struct pb_envelope env;
     const struct resource *version;
     const struct remote_older *older = NULL;
+    auto_buf again = {0};
     void *obj;
     int r = pb_envelope_open(value, &env, err);
 
@@ -136,6 +139,10 @@ static int from_pb(const struct resource *res, struct str key, struct str value,
         remote_older_fix(older, obj, &a);
     name_by_key(version, key, obj);
     *ret_o = from_struct(res, version, obj, &a);
+    if (version == res)
+        typed_write_pb(res->type, obj, &again);
+    (*ret_o)->outdated = !str_eq(buf_view(&again), env.raw) ||
+                         !str_eq(env.api_version, resource_api_version(res, &a));
     return 0;
 }
 
@@ -163,12 +170,13 @@ static int from_json(const struct resource *res, struct str key, struct str valu
     }
     if (!version || !str_eqz(kind, res->kind))
         return wrong_kind(res, kind, api_version, err);
-    if (version == res)
+    if (!is_builtin(res))
         return object_from_stored(res, key, value, ret_o, err);
     r = typed_from_json(version->type, value, &a, &obj, err);
     if (r < 0)
         return r;
     *ret_o = from_struct(res, version, obj, &a);
+    (*ret_o)->outdated = !as_json(res);
     return 0;
 }
 

@@ -27,11 +27,13 @@ PERMITTED = {(404, "NotFound"), (409, "Conflict"), (409, "AlreadyExists"), (410,
              (429, "TooManyRequests"), (500, "InternalError"), (503, "ServiceUnavailable"),
              (504, "Timeout")}
 
+WHY_NOT = net.why_not()
+
 pytestmark = [
     pytest.mark.skipif(not shutil.which("etcd") or not shutil.which("etcdctl"),
                        reason="etcd-server and etcd-client are not installed"),
     pytest.mark.skipif(not shutil.which("nft"), reason="nftables is not installed"),
-    pytest.mark.skipif(bool(net.why_not()), reason=net.why_not() or "-")]
+    pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")]
 
 
 def say(text):
@@ -43,6 +45,14 @@ def cluster():
     build = os.environ.get("SKIFF_BUILD", os.path.join(ROOT, "build-test"))
     c = Cluster(os.path.join(build, "src", "cmd", "skiff"))
     yield c
+    try:
+        for server in SERVERS:
+            c.nodes[server].stop()
+    finally:
+        end(c)
+
+
+def end(c):
     keep = os.environ.get("FAILOVER_KEEP")
     if keep:
         shutil.copytree(c.dir, keep, dirs_exist_ok=True)

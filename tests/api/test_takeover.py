@@ -151,18 +151,55 @@ def config_map(name, **data):
 def odd_values():
     """key -> value: what is no everyday value."""
     maps = "/registry/configmaps/default/"
-    v1 = lambda name, raw: envelope("v1", "ConfigMap", raw)
     return {
-        maps + "newer": v1("newer", config_map("newer", a="b") + block(9000, b"\x08\x01")),
-        maps + "json": json.dumps({"kind": "ConfigMap", "apiVersion": "v1", "metadata":
-                                   meta("json"), "data": {"a": "b"}}).encode(),
-        maps + "empty-lists": v1("empty-lists", encode("core.ConfigMap", {
+        maps + "empty-lists": envelope("v1", "ConfigMap", encode("core.ConfigMap", {
             "metadata": meta("empty-lists", labels={}, finalizers=[]), "data": {}})),
         maps + "garbage": b"\x00\xff not a value",
-        maps + "cut-short": v1("cut-short", config_map("cut-short", a="b"))[:-9],
-        maps + "other-name": v1("x", config_map("another", a="b")),
+        maps + "cut-short": envelope("v1", "ConfigMap", config_map("cut-short", a="b"))[:-9],
+        maps + "other-name": envelope("v1", "ConfigMap", config_map("another", a="b")),
         "/registry/secrets/default/encrypted": b"k8s:enc:aescbc:v1:key1:\x01\x02\x03",
     }
+
+
+def outdated_values():
+    """key -> (value, what it is to become: apiVersion, type, name)"""
+    found = {}
+
+    def add(key, old, new, kind, extra=b"", as_json=False, **fields):
+        name = key.rsplit("/", 1)[1]
+        o = dict(fields, metadata=meta(name, "default" if "/default/" in key else ""))
+        short = kind.split(".")[1]
+        value = envelope(old, short, encode(kind, o) + extra)
+        if as_json:
+            value = json.dumps(dict(o, kind=short, apiVersion=old)).encode()
+        found["/registry/" + key] = (value, new, kind, name)
+
+    pod = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
+    rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "old"}
+    rbac, storage = "rbac.authorization.k8s.io/", "storage.k8s.io/"
+    add("configmaps/default/newer", "v1", "v1", "core.ConfigMap", block(9000, b"\x08\x01"),
+        data={"a": "b"})
+    add("configmaps/default/json", "v1", "v1", "core.ConfigMap", as_json=True, data={"a": "b"})
+    add("services/specs/default/bare", "v1", "v1", "core.Service", spec={
+        "ports": [{"port": 80, "targetPort": 80}], "clusterIP": "10.96.7.7"})
+    add("cronjobs/default/old", "batch/v1beta1", "batch/v1", "batch.CronJob", spec={
+        "schedule": "0 0 * * *", "jobTemplate": {"spec": {"template": pod}}})
+    add("poddisruptionbudgets/default/old", "policy/v1beta1", "policy/v1",
+        "policy.PodDisruptionBudget", spec={"minAvailable": 1, "selector": {}})
+    add("leases/default/old", "coordination.k8s.io/v1beta1", "coordination.k8s.io/v1",
+        "coordination.Lease", spec={"holderIdentity": "h"})
+    add("priorityclasses/old", "scheduling.k8s.io/v1beta1", "scheduling.k8s.io/v1",
+        "scheduling.PriorityClass", value=5)
+    add("storageclasses/old", storage + "v1beta1", storage + "v1", "storage.StorageClass",
+        provisioner="p.example.com")
+    add("roles/default/old", rbac + "v1beta1", rbac + "v1", "rbac.Role", rules=[rule])
+    add("clusterrolebindings/old", rbac + "v1beta1", rbac + "v1", "rbac.ClusterRoleBinding",
+        roleRef=ref, subjects=[{"kind": "User", "name": "u", "apiGroup": ref["apiGroup"]}])
+    return found
+
+
+OUTDATED = outdated_values()
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +214,7 @@ def taken(written):
             o["status"] = OBJECTS[key]["status"]
         put(etcd, key, envelope(answer["apiVersion"], answer["kind"],
                                 encode(OBJECTS[key]["type"], o)))
-    for key, value in odd_values().items():
+    for key, value in [*odd_values().items(), *((k, v[0]) for k, v in OUTDATED.items())]:
         put(etcd, key, value)
     server = Server(["--etcd-servers=" + etcd.url], command="apiserver")
     yield etcd, server, stored
@@ -235,6 +272,49 @@ def test_what_cannot_be_read_is_not_shown_and_not_overwritten(taken):
         key = "/registry/%s/default/%s" % (kind, name)
         assert contents(etcd)[key] == before[key]
         assert "not shown: " + key in server.read_log()
+
+
+def test_absent_fields_get_their_defaults(taken):
+    """Those of a value that is older than a field of its kind."""
+    _, server, _ = taken
+    o = server.call("GET", "/api/v1/namespaces/default/services/bare").json()
+    assert o["spec"] == {"ports": [{"protocol": "TCP", "port": 80, "targetPort": 80}],
+                         "clusterIP": "10.96.7.7", "type": "ClusterIP", "sessionAffinity": "None",
+                         "internalTrafficPolicy": "Cluster", "clusterIPs": ["10.96.7.7"],
+                         "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
+    o = server.call("GET", "/apis/batch/v1/namespaces/default/cronjobs/old").json()
+    assert o["spec"]["concurrencyPolicy"] == "Allow" and not o["spec"]["suspend"]
+    assert o["spec"]["jobTemplate"]["spec"]["template"]["spec"]["dnsPolicy"] == "ClusterFirst"
+
+
+@pytest.mark.parametrize("key", OUTDATED)
+def test_an_update_that_changes_nothing_writes_what_is_outdated(taken, key):
+    """As upstream's: that is how tools bring the values of a cluster to the newest version."""
+    etcd, server, _ = taken
+    _, api_version, kind, name = OUTDATED[key]
+    path = url_of(key, api_version)
+    o = server.call("GET", path)
+    assert o.status_code == 200, server.read_log()
+    o = o.json()
+    assert (o["kind"], o["apiVersion"]) == (kind.split(".")[1], api_version)
+    again = server.call("PUT", path, o)
+    assert again.status_code == 200, again.text
+    assert again.json()["metadata"]["resourceVersion"] != o["metadata"]["resourceVersion"]
+    value, revision = contents(etcd)[key]
+    assert open_envelope(value)[:2] == (api_version, kind.split(".")[1])
+    raw = open_envelope(value)[2]
+    assert encode(kind, decode(kind, raw)) == raw  # no unknown field is left
+    assert normal(kind, decode(kind, raw)) == normal(kind, stored_form(again.json()))
+    assert server.call("PUT", path, again.json()).json() == again.json()
+    assert contents(etcd)[key] == (value, revision)
+
+
+def test_an_empty_selector_of_policy_v1beta1_stays_one_of_nothing(taken):
+    _, server, _ = taken
+    o = server.call("GET", "/apis/policy/v1/namespaces/default/poddisruptionbudgets/old").json()
+    assert o["spec"]["selector"] == {"matchExpressions": [{
+        "key": "pdb.kubernetes.io/deprecated-v1beta1-empty-selector-match",
+        "operator": "Exists"}]}
 
 
 def test_json_and_unknown_fields_are_read(taken):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Three etcd members and API servers over them, each on a node of a network of its own."""
 import base64
+import glob
 import json
 import os
 import shutil
@@ -15,7 +16,15 @@ from failover import net
 
 MEMBERS = ("m0", "m1", "m2")
 SERVERS = ("a", "b")
+PREFIX = "skiff-failover-"
 NODES = {"m0": 10, "m1": 11, "m2": 12, "a": 20, "b": 21}
+
+
+def remove_stale():
+    """Folders of tests that were killed; all else of them is gone with their processes."""
+    for folder in glob.glob(os.path.join(tempfile.gettempdir(), PREFIX + "*-*")):
+        if not os.path.exists("/proc/" + os.path.basename(folder)[len(PREFIX):].split("-")[0]):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Process:
@@ -25,10 +34,11 @@ class Process:
         self.space, self.name, self.args = network.spaces[name], name, args
         self.log = os.path.join(folder, name + ".log")
         self.process = None
-        self.paused = False
+        self.paused = self.killed = False
         self.start()
 
     def start(self):
+        self.killed = False
         with open(self.log, "ab") as log:
             self.process = self.space.start(self.args, log)
 
@@ -38,7 +48,13 @@ class Process:
     def kill(self):
         self.process.kill()
         self.process.wait()
-        self.paused = False
+        self.paused, self.killed = False, True
+
+    def stop(self):
+        """Ends it as an administrator would; a leak or a memory error fails the test."""
+        self.process.terminate()
+        code = self.process.wait(30)
+        assert code == 0, "%s: exit status %d: %s" % (self.name, code, self.text()[-6000:])
 
     def pause(self, paused):
         self.process.send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
@@ -53,7 +69,8 @@ class Cluster:
     """@binary: skiff."""
 
     def __init__(self, binary):
-        self.dir = tempfile.mkdtemp(prefix="skiff-failover-")
+        remove_stale()
+        self.dir = tempfile.mkdtemp(prefix=PREFIX + "%d-" % os.getpid())
         self.net, self.nodes, self.binary = None, {}, binary
         try:
             self.net = net.Net(NODES)

@@ -45,8 +45,10 @@ class Nemesis:
     def heal(self):
         self.cluster.net.heal()
         for node in self.cluster.nodes.values():
-            if not node.running():
+            if node.killed:
                 node.start()
+            elif not node.running():
+                raise AssertionError("%s ended: %s" % (node.name, node.text()[-6000:]))
             elif node.paused:
                 node.pause(False)
 

@@ -17,6 +17,15 @@ static int64_t put_at_last(struct store *st, struct loop *loop, const char *name
     return r;
 }
 
+static void wait_until_it_follows(const struct etcd_proc *m)
+{
+    char out[200] = "";
+
+    for (int i = 0; i < 60 && strcmp(out, "0\n") != 0; i++)
+        (void)etcdctl(m, "get --command-timeout=1s x >/dev/null 2>&1; echo $?", out, sizeof(out));
+    assert_string_equal(out, "0\n");
+}
+
 static void test_a_cluster_of_three_outlives_its_members(void **state)
 {
     struct etcd_proc m[3];
@@ -33,6 +42,8 @@ static void test_a_cluster_of_three_outlives_its_members(void **state)
     o.f.loop = loop_new("test");
     loop_hold(o.f.loop, true);
     o.f.st = open_at(&m[0], &like);
+    for (int i = 0; i < 3; i++)
+        wait_until_it_follows(&m[i]);
     for (int i = 0; i < 3; i++) { /* each is killed once: the one in use and the leader, too */
         (void)snprintf(name, sizeof(name), "before%d", i);
         (void)put_at_last(o.f.st, o.f.loop, name);
@@ -42,20 +53,14 @@ static void test_a_cluster_of_three_outlives_its_members(void **state)
         (void)put_at_last(o.f.st, o.f.loop, name);
         assert_int_equal(fresh(o.f.st, o.f.loop), 1);
         etcd_proc_run(&m[i]);
-        for (int k = 0; k < 3; k++) { /* until it follows the others */
-            char command[100], out[200];
-
-            (void)snprintf(command, sizeof(command),
-                           "get --command-timeout=10s x >/dev/null 2>&1; echo $?");
-            (void)etcdctl(&m[i], command, out, sizeof(out));
-            if (strcmp(out, "0\n") == 0)
-                break;
-        }
+        wait_until_it_follows(&m[i]);
     }
     etcd_proc_kill(&m[0]);
     etcd_proc_kill(&m[2]); /* no quorum: nothing can be known */
     assert_true(put(o.f.st, o.f.loop, "lost", "1") < 0);
     assert_true(fresh(o.f.st, o.f.loop) < 0);
+    for (int i = 0; i < 500 && store_healthy(o.f.st); i++)
+        (void)usleep(10000); /* the last one alive takes a while to notice that it is alone */
     assert_false(store_healthy(o.f.st));
     etcd_proc_run(&m[2]);
     (void)put_at_last(o.f.st, o.f.loop, "quorum");
