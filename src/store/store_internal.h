@@ -24,6 +24,7 @@ enum {
     STORE_RESOURCES_MAX = 2048,
     STORE_SAMPLES = 64,             /* of time, revision and bytes, for compaction */
     STORE_RETRY_MS = 1000,          /* after a failed commit or compaction that nobody waits for */
+    STORE_HOLDS = 64,               /* of history, at once */
 };
 
 struct subscription {
@@ -76,6 +77,12 @@ struct link { /* what queued callbacks hold: the store may be gone when they run
     struct store *st; /* NULL: gone */
     bool committed;   /* the commit under way has been made, its publication not yet */
 };
+struct raw_hold { /* history from revision on is not forgotten */
+    struct ref ref; /* the holder's and the store's */
+    int64_t revision;
+    uint64_t until_ms;
+    atomic_bool ended; /* any */
+};
 struct store {
     struct store_opts opts;
     struct engine *engine; /* NULL: remote */
@@ -92,6 +99,7 @@ struct store {
     struct store_txn *taken[STORE_BATCH_TXNS]; /* off the queue; before taken_at: in a batch */
     size_t n_taken, taken_at;
     struct batch batch;
+    VEC(struct raw_hold *) holds;
     VEC(struct lazy_write *) lazy;
     uint64_t lazy_due_ms; /* 0: nothing pending */
     uint64_t trim_due_ms; /* 0: journals are empty */
@@ -161,6 +169,7 @@ static inline bool txn_is_raw(const struct store_txn *txn)
 {
     return txn->n == 1 && txn->ops[0].kind == STORE_RAW;
 }
+void raw_hold_unref(struct raw_hold *h); /** Any thread. */
 /** Runs the raw transaction of which @txn is part. */
 MUST_USE int raw_run(struct store *st, struct store_txn *txn);
 /** About how many bytes it will write. */
@@ -196,6 +205,8 @@ void store_drop(struct store *st, const struct resource *res);
 void upkeep_note(struct store *st);
 /** From now on history before @revision is forgotten, in pieces. */
 void upkeep_compact(struct store *st, int64_t revision);
+/** Drops the holds that are over; returns the oldest revision that is held, INT64_MAX if none. */
+int64_t upkeep_held(struct store *st, uint64_t now);
 /** Does what is due, in bounded pieces. True when there is more to do at once. */
 bool upkeep_run(struct store *st);
 /** Milliseconds until something is due; -1: nothing is. */
