@@ -1,69 +1,20 @@
 /* backup.c - GET /skiff/v1/snapshot: all that the store holds at one revision, in the form of
- * store/backup_file.h.
- *
- * The store's thread fills a buffer in raw transactions, a bounded piece each; the connection
- * empties it before the next. The first transaction only learns the revision: what it sees is
- * committed once it is done, so nothing of a batch that failed can get in.
- */
+ * store/backup_file.h. The connection empties a buffer before the next piece is made. */
 #include "apiserver/stages.h"
-#include "store/backup_file.h"
+#include "store/backup_stream.h"
 
-enum { PIECE_BYTES = 256 * 1024 };
-struct stream {
-    struct request *rq; /* NULL: closed */
-    struct raw_txn txn;
-    struct backup_writer writer;
-    struct buf out, from; /* from: the first key that has not been read */
+struct answer {
+    struct request *rq;
+    struct backup_stream *stream;
+    struct buf out;
     size_t sent;
-    int64_t revision;
-    bool busy;    /* txn is under way */
-    bool more;    /* the last piece was cut short */
-    bool written; /* the end is in out */
+    bool busy; /* a piece is being made */
+    bool over; /* out has the last one */
+    struct err err; /* of the first piece */
     bool failed, waiting;
 };
 
-static void stream_free(struct stream *s)
-{
-    backup_writer_deinit(&s->writer);
-    buf_deinit(&s->out);
-    buf_deinit(&s->from);
-    free(s);
-}
-
-static int add_record(void *arg, const struct raw_kv *kv)
-{
-    struct stream *s = arg;
-
-    if (s->out.len >= PIECE_BYTES) {
-        s->more = true;
-        return 1;
-    }
-    backup_record(&s->writer, kv, &s->out);
-    buf_reset(&s->from);
-    buf_str(&s->from, kv->key);
-    buf_putc(&s->from, '\0');
-    return 0;
-}
-
-static int read_nothing(struct raw *raw, void *arg, struct err *err)
-{
-    (void)raw;
-    (void)arg;
-    (void)err;
-    return 0;
-}
-
-static int read_piece(struct raw *raw, void *arg, struct err *err)
-{
-    struct stream *s = arg;
-    int r;
-
-    s->more = false;
-    r = raw_range(raw, buf_view(&s->from), STR_NULL, s->revision, add_record, s, err);
-    return MIN(r, 0);
-}
-
-static void wake(struct stream *s)
+static void wake(struct answer *s)
 {
     if (s->waiting && s->rq->http) {
         s->waiting = false;
@@ -71,35 +22,20 @@ static void wake(struct stream *s)
     }
 }
 
-static void on_piece(struct raw_txn *txn)
+static void on_piece(void *arg, int r, const struct err *err)
 {
-    struct stream *s = txn->arg;
+    struct answer *s = arg;
 
+    (void)err; /* the head of the answer has been sent: all there is to do is to break off */
     s->busy = false;
-    if (!s->rq) {
-        stream_free(s);
-        return;
-    }
-    if (txn->code < 0) {
-        s->failed = true;
-    } else if (!s->more) {
-        backup_end(&s->writer, &s->out);
-        s->written = true;
-    }
+    s->failed |= r < 0;
+    s->over = r != 0;
     wake(s);
-}
-
-static void start(struct stream *s, int (*run)(struct raw *, void *, struct err *),
-                  void (*on_done)(struct raw_txn *))
-{
-    s->txn = (struct raw_txn){.run = run, .loop = s->rq->loop, .on_done = on_done, .arg = s};
-    s->busy = true;
-    raw_commit(s->rq->as->store, &s->txn);
 }
 
 static long on_read(void *arg, char *p, size_t cap)
 {
-    struct stream *s = arg;
+    struct answer *s = arg;
     size_t n;
 
     if (s->failed)
@@ -114,28 +50,28 @@ static long on_read(void *arg, char *p, size_t cap)
         s->sent += n;
         return (long)n;
     }
-    if (s->written)
+    if (s->over)
         return HTTP_READ_END;
     buf_reset(&s->out);
     s->sent = 0;
-    s->waiting = true;
-    start(s, read_piece, on_piece);
+    s->waiting = s->busy = true;
+    backup_stream_next(s->stream, &s->out, on_piece, s);
     return HTTP_READ_WAIT;
 }
 
 static void on_close(void *arg)
 {
-    struct stream *s = arg;
+    struct answer *s = arg;
 
-    s->rq = NULL;
-    if (!s->busy)
-        stream_free(s);
+    s->stream = backup_stream_close(s->stream);
+    buf_deinit(&s->out);
+    free(s);
 }
 
 /* The server stops, or the peer is gone. */
 static void on_cancel(struct request *rq)
 {
-    struct stream *s = rq->state;
+    struct answer *s = rq->state;
 
     s->failed = true;
     wake(s);
@@ -143,43 +79,47 @@ static void on_cancel(struct request *rq)
 
 static enum stage_result answer(struct request *rq)
 {
-    struct stream *s = rq->state;
+    struct answer *s = rq->state;
 
-    if (s->txn.code < 0) {
-        struct err err = s->txn.err;
-        int code = s->txn.code;
-
-        stream_free(s);
-        return request_failf(rq, code, "%s", err.msg);
-    }
-    s->revision = s->txn.revision;
-    backup_begin(&s->writer, s->revision, loop_wall_ns(rq->loop), &s->out);
     rq->on_cancel = on_cancel;
     request_send_source(rq, 200, "application/octet-stream", -1,
                         (struct http_source){on_read, on_close, s});
     return STAGE_DONE;
 }
 
-static void on_revision(struct raw_txn *txn)
+static enum stage_result refuse(struct request *rq)
 {
-    struct stream *s = txn->arg;
+    struct answer *s = rq->state;
+    struct err err = s->err;
 
-    s->busy = false;
-    request_resume(s->rq, answer);
+    on_close(s);
+    return request_failf(rq, err.code, "%s", err.msg);
+}
+
+/* Only what the first piece says decides about the status. */
+static void on_first(void *arg, int r, const struct err *err)
+{
+    struct answer *s = arg;
+
+    if (r < 0)
+        s->err = *err;
+    s->over = r != 0;
+    request_resume(s->rq, r < 0 ? refuse : answer);
 }
 
 enum stage_result stage_backup(struct request *rq)
 {
-    struct stream *s;
+    struct answer *s;
 
     if (rq->inproc || str_eq(rq->method, STR("HEAD")))
         return request_failf(rq, ERR_NOT_ALLOWED, "a snapshot is made by GET, over HTTPS");
     if (store_has_peers(rq->as->store))
         return request_failf(rq, ERR_NOT_ALLOWED,
                              "the state is in an external etcd: use etcdctl snapshot save");
-    s = xnew(struct stream);
+    s = xnew(struct answer);
     s->rq = rq;
+    s->stream = backup_stream_open(rq->as->store, rq->loop);
     rq->state = s;
-    start(s, read_nothing, on_revision);
+    backup_stream_next(s->stream, &s->out, on_first, s);
     return STAGE_WAIT;
 }

@@ -147,6 +147,52 @@ int raw_range(struct raw *raw, struct str from, struct str end, int64_t revision
     return r < 0 ? r : e->ops->range(e, from, end, revision, walk_one, &w, err);
 }
 
+int raw_hold(struct raw *raw, uint64_t max_ms, struct raw_hold **ret_h, struct err *err)
+{
+    struct store *st = raw->store;
+    uint64_t now = store_now_ms(st);
+    struct raw_hold *h;
+
+    (void)upkeep_held(st, now);
+    if (st->holds.n >= STORE_HOLDS)
+        return err_new(err, ERR_TOO_MANY, "%d readers hold history back already", STORE_HOLDS);
+    h = xnew(struct raw_hold);
+    ref_init(&h->ref);
+    ref_get(&h->ref);
+    h->revision = raw->revision;
+    h->until_ms = now + max_ms;
+    vec_push(&st->holds, h);
+    *ret_h = h;
+    return 0;
+}
+
+/* Not raw_range(): the revision may be compacted away for everybody else. */
+int raw_range_held(struct raw *raw, const struct raw_hold *h, struct str from,
+                   int (*each)(void *arg, const struct raw_kv *kv), void *arg, struct err *err)
+{
+    struct engine *e = raw->store->engine;
+    struct walk w = {each, arg};
+
+    if (store_now_ms(raw->store) >= h->until_ms)
+        return err_new(err, ERR_EXPIRED, "history was held back for too long");
+    return e->ops->range(e, from, STR_NULL, h->revision, walk_one, &w, err);
+}
+
+struct raw_hold *raw_hold_end(struct raw_hold *h)
+{
+    if (h) {
+        atomic_store(&h->ended, true);
+        raw_hold_unref(h);
+    }
+    return NULL;
+}
+
+void raw_hold_unref(struct raw_hold *h)
+{
+    if (ref_put(&h->ref))
+        free(h);
+}
+
 int raw_changes(struct raw *raw, int64_t from, int64_t to,
                 int (*each)(void *arg, const struct raw_kv *kv), void *arg, struct err *err)
 {

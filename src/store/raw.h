@@ -15,6 +15,7 @@
 #include "store/store.h"
 
 struct raw; /* what a running raw transaction sees */
+struct raw_hold;
 struct raw_txn { /* owned by the caller, untouched by it until on_done */
     /* Runs on the store's thread and must not block. 0, or an error: then nothing may have been
      * written, and code and err are set by it. */
@@ -55,6 +56,17 @@ MUST_USE int raw_get(struct raw *raw, struct str key, struct raw_kv *ret_kv, str
 MUST_USE int raw_range(struct raw *raw, struct str from, struct str end, int64_t revision,
                        int (*each)(void *arg, const struct raw_kv *kv), void *arg,
                        struct err *err);
+/** Holds history back: what is true at this transaction's revision stays readable through
+ *  raw_range_held() for @max_ms, whatever is compacted meanwhile. Ends with raw_hold_end().
+ *  ERR_TOO_MANY. */
+MUST_USE int raw_hold(struct raw *raw, uint64_t max_ms, struct raw_hold **ret_h, struct err *err);
+/** As raw_range() from @from on, as of what @h holds. ERR_EXPIRED (its time has passed). */
+MUST_USE int raw_range_held(struct raw *raw, const struct raw_hold *h, struct str from,
+                            int (*each)(void *arg, const struct raw_kv *kv), void *arg,
+                            struct err *err);
+/** Lets go, once the transaction has ended; the store may be gone. Any thread. NULL is a no-op;
+ *  returns NULL. */
+struct raw_hold *raw_hold_end(struct raw_hold *h);
 /** Every committed change with a revision in [@from, @to], in order of revision and of writing.
  *  ERR_EXPIRED. */
 MUST_USE int raw_changes(struct raw *raw, int64_t from, int64_t to,

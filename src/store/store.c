@@ -193,6 +193,9 @@ void store_free(struct store *st)
     for (size_t i = 0; i < st->lazy.n; i++)
         free(st->lazy.v[i]);
     vec_deinit(&st->lazy);
+    for (size_t i = 0; i < st->holds.n; i++)
+        raw_hold_unref(st->holds.v[i]);
+    vec_deinit(&st->holds);
     vec_deinit(&st->batch.txns);
     vec_deinit(&st->batch.touched);
     st->queue = queue_free(st->queue);

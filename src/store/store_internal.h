@@ -24,6 +24,7 @@ enum {
     STORE_RESOURCES_MAX = 2048,
     STORE_SAMPLES = 32,             /* of time and revision, for compaction */
     STORE_RETRY_MS = 1000,          /* after a failed commit or compaction that nobody waits for */
+    STORE_HOLDS = 64,               /* of history, at once */
 };
 
 struct subscription {
@@ -54,6 +55,12 @@ struct lazy_write { /* published, not yet in the engine; key and value follow it
 struct sample {
     uint64_t at_ms;
     int64_t revision;
+};
+struct raw_hold { /* history from revision on is not forgotten */
+    struct ref ref; /* the holder's and the store's */
+    int64_t revision;
+    uint64_t until_ms;
+    atomic_bool ended; /* any */
 };
 struct batch {
     VEC(struct store_txn *) txns;
@@ -92,6 +99,7 @@ struct store {
     size_t n_samples;
     uint64_t compact_due_ms; /* 0: nothing to compact */
     int64_t compact_to;      /* under way while above compacted */
+    VEC(struct raw_hold *) holds;
     atomic_uint_fast64_t commits, n_txns, n_lazy_txns, size_bytes; /* any */
     atomic_int_fast64_t compacted;                                 /* any */
     atomic_bool closing;
@@ -149,6 +157,7 @@ static inline bool txn_is_raw(const struct store_txn *txn)
 MUST_USE int raw_run(struct store *st, struct store_txn *txn);
 /** About how many bytes it will write. */
 size_t raw_bytes(const struct store_txn *txn);
+void raw_hold_unref(struct raw_hold *h); /** Any thread. */
 /** Takes up a compaction that a former run was told to do. */
 MUST_USE int raw_resume(struct store *st, struct err *err);
 
@@ -178,6 +187,8 @@ void store_drop(struct store *st, const struct resource *res);
 void upkeep_note(struct store *st);
 /** From now on history before @revision is forgotten, in pieces. */
 void upkeep_compact(struct store *st, int64_t revision);
+/** Drops the holds that are over; returns the oldest revision that is held, INT64_MAX if none. */
+int64_t upkeep_held(struct store *st, uint64_t now);
 /** Does what is due, in bounded pieces. True when there is more to do at once. */
 bool upkeep_run(struct store *st);
 /** Milliseconds until something is due; -1: nothing is. */

@@ -75,10 +75,29 @@ static void choose_compaction(struct store *st, uint64_t now)
     }
 }
 
+int64_t upkeep_held(struct store *st, uint64_t now)
+{
+    int64_t oldest = INT64_MAX;
+    size_t to = 0;
+
+    for (size_t i = 0; i < st->holds.n; i++) {
+        struct raw_hold *h = st->holds.v[i];
+
+        if (atomic_load(&h->ended) || h->until_ms <= now) {
+            raw_hold_unref(h);
+            continue;
+        }
+        oldest = MIN(oldest, h->revision);
+        st->holds.v[to++] = h;
+    }
+    st->holds.n = to;
+    return oldest;
+}
+
 /* One slice. True when there are more. */
 static bool compact(struct store *st, uint64_t now)
 {
-    int64_t current, compacted;
+    int64_t held = upkeep_held(st, now), current, compacted;
     bool more = false;
     int r = 0;
 
@@ -86,7 +105,8 @@ static bool compact(struct store *st, uint64_t now)
     st->engine->ops->revisions(st->engine, &current, &compacted);
     /* Lazy writes may be ahead of the engine. */
     if (st->compact_to)
-        r = st->engine->ops->compact(st->engine, MIN(st->compact_to, current), &more, NULL);
+        r = st->engine->ops->compact(st->engine, MIN(MIN(st->compact_to, held), current), &more,
+                                     NULL);
     if (r < 0) { /* a full or failing disk: the history stays a little longer */
         st->compact_due_ms = now + STORE_RETRY_MS;
         return false;
@@ -97,6 +117,8 @@ static bool compact(struct store *st, uint64_t now)
         st->compact_due_ms = MAX(st->samples[0].at_ms + st->opts.history_ms, now + step_ms(st));
     else if (!more)
         st->compact_due_ms = 0;
+    if (!more && held < st->compact_to) /* look again whether it is over */
+        st->compact_due_ms = now + STORE_RETRY_MS;
     return more;
 }
 
