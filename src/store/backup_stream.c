@@ -1,7 +1,8 @@
 /* backup_stream.c - pieces of a backup, each made in a raw transaction.
  *
- * The first transaction learns the revision and holds history back; what it sees is committed once
- * it is done, so nothing of a batch that failed can get in. The others read what was true then.
+ * The first transaction learns the revision, reads the notes, which have no history, and holds back
+ * that of the keys; what it sees is committed once it is done, so nothing of a batch that failed can
+ * get in. The others read what was true then.
  *
  * The store's thread fills a buffer of the stream's own, so that the caller's is free when the
  * stream is closed while a piece is being made.
@@ -47,14 +48,25 @@ static void stream_free(struct backup_stream *s)
 
 /* ---- on the store's thread ---- */
 
+static int add_note(void *arg, struct str name, struct str value)
+{
+    struct backup_stream *s = arg;
+
+    if (backup_has_note(name))
+        backup_note(&s->writer, name, value, &s->piece);
+    return 0;
+}
+
 static int make_first(struct raw *raw, void *arg, struct err *err)
 {
     struct backup_stream *s = arg;
+    int r;
 
     s->revision = raw_revision(raw);
     backup_begin(&s->writer, s->revision, s->time_ns, &s->piece);
     s->more = true;
-    return raw_hold(raw, BACKUP_STREAM_MAX_MS, &s->hold, err);
+    r = raw_notes(raw, STR_NULL, add_note, s, err);
+    return r < 0 ? r : raw_hold(raw, BACKUP_STREAM_MAX_MS, &s->hold, err);
 }
 
 static int add_record(void *arg, const struct raw_kv *kv)

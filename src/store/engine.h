@@ -45,6 +45,10 @@ struct engine_ops {
     int (*put)(struct engine *e, int64_t revision, struct str key, struct str value,
                int64_t lease, struct err *err);
     int (*remove)(struct engine *e, int64_t revision, struct str key, struct err *err);
+    /* As put(), of a key that is not there, with create revision, mod revision, version and lease as
+     * given; mod revisions in rising order. ERR_EXISTS: the key is there; ERR_BAD_REQUEST: no key
+     * ever had such revisions. The batch goes on after both. */
+    int (*restore)(struct engine *e, const struct engine_kv *kv, struct err *err);
     /* Notes: values beside the keys, without revisions. Keeps @value under @name in the open batch
      * (opened at need); STR_NULL removes, also what is not there. ERR_TOO_LARGE: as of keys. */
     int (*note)(struct engine *e, struct str name, struct str value, struct err *err);
@@ -67,6 +71,16 @@ struct engine_ops {
 struct engine {
     const struct engine_ops *ops;
 }; /* first member of every implementation */
+
+/** For implementations: ERR_BAD_REQUEST if no key can have the revisions of @kv. */
+static inline int engine_restore_check(const struct engine_kv *kv, struct err *err)
+{
+    if (kv->create_revision >= 1 && kv->create_revision <= kv->mod_revision && kv->version >= 1)
+        return 0;
+    return err_new(err, ERR_BAD_REQUEST, "%.*s cannot be at revision %lld, version %lld, since %lld",
+                   STR_ARG(kv->key), (long long)kv->mod_revision, (long long)kv->version,
+                   (long long)kv->create_revision);
+}
 
 /** Opens (makes) the LMDB environment in folder @dir. ERR_IO with the reason (locked, ...),
  *  ERR_PARSE (damaged). */

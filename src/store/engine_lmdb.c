@@ -321,7 +321,7 @@ void lmdb_txn_drop(struct engine_lmdb *e)
 }
 
 /* Writes one change of a key into the transaction. An LMDB code; MDB_NOTFOUND: nothing to
- * delete. */
+ * delete; MDB_KEYEXIST: nothing to restore. */
 static int key_apply(struct engine_lmdb *e, const struct batch_op *op)
 {
     struct str bytes = buf_view(&e->log);
@@ -342,10 +342,15 @@ static int key_apply(struct engine_lmdb *e, const struct batch_op *op)
         return MDB_CORRUPTED;
     if (op->deleted && en.deleted)
         return MDB_NOTFOUND;
+    if (op->version && !en.deleted)
+        return MDB_KEYEXIST;
     if (e->last.revision == op->revision)
         r.at.sub = e->last.sub + 1;
     r.older = en.at;
-    if (!op->deleted) {
+    if (op->version) {
+        r.create = op->create;
+        r.version = op->version;
+    } else if (!op->deleted) {
         r.create = en.deleted ? op->revision : en.create;
         r.version = en.deleted ? 1 : en.version + 1;
     }
@@ -430,13 +435,13 @@ static int lmdb_grow_and_replay(struct engine_lmdb *e, struct err *err)
 
 static int batch_add(struct engine_lmdb *e, const struct batch_op *op, struct err *err)
 {
+    struct str key = str_sub(buf_view(&e->log), op->key_at, op->key_len);
     int rc = txn_apply(e, op), r;
 
-    if (rc == MDB_NOTFOUND) {
-        struct str key = str_sub(buf_view(&e->log), op->key_at, op->key_len);
-
+    if (rc == MDB_NOTFOUND)
         return err_new(err, ERR_NOT_FOUND, "no key %.*s", STR_ARG(key));
-    }
+    if (rc == MDB_KEYEXIST)
+        return err_new(err, ERR_EXISTS, "%.*s exists already", STR_ARG(key));
     vec_push(&e->ops, *op);
     if (rc == MDB_MAP_FULL)
         return lmdb_grow_and_replay(e, err);
@@ -477,7 +482,7 @@ static int batch_write(struct engine_lmdb *e, const struct record *rec, struct e
         return r;
     wal_op_add(e, rec, &op);
     r = batch_add(e, &op, err);
-    if (r == ERR_NOT_FOUND)
+    if (r == ERR_NOT_FOUND || r == ERR_EXISTS)
         wal_op_drop(e, &op);
     return r;
 }
@@ -507,6 +512,19 @@ static int lmdb_remove(struct engine *base, int64_t revision, struct str key, st
     struct record rec = {.at.revision = revision, .key = key, .deleted = true};
 
     return lmdb_write(lmdb_of(base), &rec, err);
+}
+
+static int lmdb_restore(struct engine *base, const struct engine_kv *kv, struct err *err)
+{
+    struct record rec = {.at.revision = kv->mod_revision,
+                         .key = kv->key,
+                         .value = kv->value,
+                         .create = kv->create_revision,
+                         .version = kv->version,
+                         .lease = kv->lease};
+    int r = engine_restore_check(kv, err);
+
+    return r < 0 ? r : lmdb_write(lmdb_of(base), &rec, err);
 }
 
 static int lmdb_note(struct engine *base, struct str name, struct str value, struct err *err)
@@ -589,6 +607,7 @@ static const struct engine_ops lmdb_ops = {
     .changes = lmdb_changes,
     .put = lmdb_put,
     .remove = lmdb_remove,
+    .restore = lmdb_restore,
     .note = lmdb_note,
     .notes = lmdb_notes,
     .commit = lmdb_commit,

@@ -200,12 +200,17 @@ static struct mkey *key_new(struct engine_memory *e, struct str key)
     return k;
 }
 
+static bool is_live(const struct mkey *k)
+{
+    return k && !k->latest->deleted;
+}
+
 static int append(struct engine_memory *e, int64_t revision, struct str key, struct str value,
                   int64_t lease, bool deleted, struct err *err)
 {
     struct mkey *k = omap_find(&e->keys, key);
     struct mrec *m, *older = k ? k->latest : NULL;
-    bool live = older && !older->deleted;
+    bool live = is_live(k);
 
     if (key.len == 0 || key.len > ENGINE_KEY_MAX)
         return err_new(err, ERR_TOO_LARGE, "a key has 1 to %d bytes, not %zu", ENGINE_KEY_MAX,
@@ -250,6 +255,24 @@ static int mem_put(struct engine *base, int64_t revision, struct str key, struct
 static int mem_remove(struct engine *base, int64_t revision, struct str key, struct err *err)
 {
     return append(mem_of(base), revision, key, STR_NULL, 0, true, err);
+}
+
+static int mem_restore(struct engine *base, const struct engine_kv *kv, struct err *err)
+{
+    struct engine_memory *e = mem_of(base);
+    struct mrec *m;
+    int r = engine_restore_check(kv, err);
+
+    if (r == 0 && is_live(omap_find(&e->keys, kv->key)))
+        r = err_new(err, ERR_EXISTS, "%.*s exists already", STR_ARG(kv->key));
+    if (r == 0)
+        r = append(e, kv->mod_revision, kv->key, kv->value, kv->lease, false, err);
+    if (r < 0)
+        return r;
+    m = e->log.v[e->log.n - 1];
+    m->create = kv->create_revision;
+    m->version = kv->version;
+    return 0;
 }
 
 static int mem_note(struct engine *base, struct str name, struct str value, struct err *err)
@@ -420,6 +443,7 @@ static const struct engine_ops memory_ops = {
     .changes = mem_changes,
     .put = mem_put,
     .remove = mem_remove,
+    .restore = mem_restore,
     .note = mem_note,
     .notes = mem_notes,
     .commit = mem_commit,

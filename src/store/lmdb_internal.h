@@ -55,6 +55,7 @@ struct engine_state {
 struct batch_op { /* to do again when LMDB's transaction was lost, or the map is too small */
     int64_t revision; /* 0: a note */
     int64_t lease;
+    int64_t create, version; /* of a key that is restored; 0: what follows from what is there */
     size_t start, key_at, key_len, value_at, value_len; /* in the log */
     bool deleted;
 };
@@ -147,8 +148,8 @@ MUST_USE int lmdb_compact(struct engine *base, int64_t revision, bool *ret_more,
 /** Opens the log and takes what it has since the checkpoint of e->state: its operations, the last
  *  revision and the ceiling. ERR_IO, ERR_PARSE (damaged). */
 MUST_USE int wal_open(struct engine_lmdb *e, struct err *err);
-/** Adds a change (revision, key, value, lease, deleted of @r; revision 0: a note) to the open
- *  batch's frame. */
+/** Adds a change (revision, key, value, lease, deleted of @r; revision 0: a note; with create and
+ *  version: restored) to the open batch's frame. */
 void wal_op_add(struct engine_lmdb *e, const struct record *r, struct batch_op *ret_op);
 /** Takes the last change, not yet in ops, back. */
 void wal_op_drop(struct engine_lmdb *e, const struct batch_op *op);

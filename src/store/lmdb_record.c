@@ -2,7 +2,13 @@
 #include "store/lmdb_internal.h"
 #include <endian.h>
 
-enum { FORMAT = 2, FLAG_DELETED = 1, FLAG_CLEAN = 1 };
+enum {
+    RECORD_FORMAT = 2,
+    FORMAT = 3,        /* of the state, for all that is not a record */
+    FORMAT_OLDEST = 2, /* has no restored keys in its log; each open makes it a newer one */
+    FLAG_DELETED = 1,
+    FLAG_CLEAN = 1,
+};
 
 static unsigned char *put32(unsigned char *p, uint32_t v)
 {
@@ -82,7 +88,7 @@ void record_write(const struct crc32c *crc, const struct record *r, unsigned cha
 
     assert(r->key.len <= ENGINE_KEY_MAX && r->value.len <= UINT32_MAX / 2);
     p += sizeof(sum);
-    p = put32(p, (uint32_t)r->key.len | FORMAT << 16 |
+    p = put32(p, (uint32_t)r->key.len | RECORD_FORMAT << 16 |
                      (uint32_t)(r->deleted ? FLAG_DELETED : 0) << 24);
     p = put64(p, r->create);
     p = put64(p, r->version);
@@ -123,7 +129,7 @@ int record_read(const struct crc32c *crc, struct rev_at at, struct str bytes,
         r.value.len != value_len)
         return err_new(err, ERR_PARSE, "damaged value of %.*s at revision %lld", STR_ARG(r.key),
                        (long long)at.revision);
-    if (((word >> 16) & 0xff) != FORMAT)
+    if (((word >> 16) & 0xff) != RECORD_FORMAT)
         return err_new(err, ERR_PARSE, "value of %.*s has the unknown format %u", STR_ARG(r.key),
                        (word >> 16) & 0xff);
     *ret_r = r;
@@ -212,7 +218,7 @@ int state_read(const struct crc32c *crc, struct str bytes, struct engine_state *
     s.clean = flags & FLAG_CLEAN;
     if (sum != crc32c_add(crc, 0, str_sub(bytes, 4, STATE_BYTES - 4)))
         return err_new(err, ERR_PARSE, "damaged state record");
-    if (format != FORMAT)
+    if (format < FORMAT_OLDEST || format > FORMAT)
         return err_new(err, ERR_PARSE,
                        "its format is %u, this program's is %d: get the objects with the program "
                        "that wrote them, move the folder away, and apply them again",

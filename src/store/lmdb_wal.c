@@ -13,7 +13,8 @@
  *     frame:  u32 checksum of all that follows, u32 operations, u64 salt, u64 number since the
  *             checkpoint, i64 ceiling, u32 payload bytes, u32 zero, payload, zeros to FRAME_ALIGN
  *     operation: i64 revision (0: a note), i64 lease, u32 value length, u16 key length, u8 flags,
- *             u8 zero, key, value
+ *             u8 zero, key, value; of a restored key: i64 create revision and i64 version come
+ *             before the key
  */
 #include "base/random.h"
 #include "store/lmdb_internal.h"
@@ -26,7 +27,9 @@ enum {
     FRAME_ALIGN = 512, /* a torn sector holds no other batch */
     FRAME_HEADER_BYTES = 40,
     OP_HEADER_BYTES = 24,
+    OP_RESTORED_BYTES = 16,
     OP_DELETED = 1,
+    OP_RESTORED = 2,
     CHUNK_BYTES = 256 << 10, /* the file grows by so much, zeros: later syncs write no metadata */
 };
 
@@ -72,7 +75,8 @@ static size_t aligned(size_t n)
 
 void wal_op_add(struct engine_lmdb *e, const struct record *r, struct batch_op *ret_op)
 {
-    unsigned char header[OP_HEADER_BYTES] = {0};
+    unsigned char header[OP_HEADER_BYTES + OP_RESTORED_BYTES] = {0};
+    size_t header_bytes = OP_HEADER_BYTES + (r->version ? OP_RESTORED_BYTES : 0);
     static const unsigned char frame[FRAME_HEADER_BYTES];
 
     if (e->ops.n == e->ops_done) { /* the first of its frame */
@@ -84,11 +88,15 @@ void wal_op_add(struct engine_lmdb *e, const struct record *r, struct batch_op *
     put32(header + 16, (uint32_t)r->value.len);
     header[20] = (unsigned char)r->key.len;
     header[21] = (unsigned char)(r->key.len >> 8);
-    header[22] = r->deleted ? OP_DELETED : 0;
-    buf_append(&e->log, header, sizeof(header));
+    header[22] = r->version ? OP_RESTORED : r->deleted ? OP_DELETED : 0;
+    put64(header + OP_HEADER_BYTES, (uint64_t)r->create);
+    put64(header + OP_HEADER_BYTES + 8, (uint64_t)r->version);
+    buf_append(&e->log, header, header_bytes);
     *ret_op = (struct batch_op){.revision = r->at.revision,
                                 .lease = r->lease,
-                                .start = e->log.len - OP_HEADER_BYTES,
+                                .create = r->create,
+                                .version = r->version,
+                                .start = e->log.len - header_bytes,
                                 .key_at = e->log.len,
                                 .key_len = r->key.len,
                                 .value_at = e->log.len + r->key.len,
@@ -228,26 +236,42 @@ static int damaged(struct engine_lmdb *e, size_t at, struct err *err)
     return err_new(err, ERR_PARSE, "store in %s: its log is damaged at byte %zu", e->dir, at);
 }
 
+/* The operation at @at of the log, before @end. False when there is none. */
+static bool op_read(const struct engine_lmdb *e, size_t at, size_t end, struct batch_op *ret_op)
+{
+    const unsigned char *h = (const unsigned char *)e->log.p + at;
+    struct batch_op op = {.start = at, .key_at = at + OP_HEADER_BYTES};
+
+    if (end - at < OP_HEADER_BYTES || (h[22] != 0 && h[22] != OP_DELETED && h[22] != OP_RESTORED))
+        return false;
+    op.revision = (int64_t)get64(h);
+    op.lease = (int64_t)get64(h + 8);
+    op.value_len = get32(h + 16);
+    op.key_len = (size_t)h[20] | (size_t)h[21] << 8;
+    op.deleted = h[22] == OP_DELETED;
+    if (h[22] == OP_RESTORED) {
+        if (end - op.key_at < OP_RESTORED_BYTES)
+            return false;
+        op.create = (int64_t)get64(h + OP_HEADER_BYTES);
+        op.version = (int64_t)get64(h + OP_HEADER_BYTES + 8);
+        op.key_at += OP_RESTORED_BYTES;
+    }
+    op.value_at = op.key_at + op.key_len;
+    *ret_op = op;
+    return op.value_at <= end && op.value_len <= end - op.value_at;
+}
+
 static int frame_take(struct engine_lmdb *e, size_t at, const struct frame *f, struct err *err)
 {
     size_t end = at + FRAME_HEADER_BYTES + f->payload, p = at + FRAME_HEADER_BYTES;
     int64_t last = e->log_revision;
 
     for (uint32_t i = 0; i < f->ops; i++) {
-        const unsigned char *h = (const unsigned char *)e->log.p + p;
-        struct batch_op op = {.start = p, .key_at = p + OP_HEADER_BYTES};
+        struct batch_op op;
 
-        if (end - p < OP_HEADER_BYTES)
+        if (!op_read(e, p, end, &op) || (op.revision && op.revision < last))
             return damaged(e, p, err);
-        op.revision = (int64_t)get64(h);
-        op.lease = (int64_t)get64(h + 8);
-        op.value_len = get32(h + 16);
-        op.key_len = (size_t)h[20] | (size_t)h[21] << 8;
-        op.deleted = h[22] & OP_DELETED;
-        op.value_at = op.key_at + op.key_len;
         p = op.value_at + op.value_len;
-        if (p > end || (op.revision && op.revision < last))
-            return damaged(e, op.start, err);
         vec_push(&e->ops, op);
         last = MAX(last, op.revision);
     }

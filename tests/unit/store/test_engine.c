@@ -499,6 +499,74 @@ static void random_run(struct place *p, uint64_t seed)
     vec_deinit(&m.changes);
 }
 
+static int restore_code(struct engine *e, const char *key, int64_t mod, int64_t create,
+                        int64_t version)
+{
+    struct err err = {0};
+
+    return e->ops->restore(e,
+                           &(struct engine_kv){.key = str_from(key),
+                                               .value = STR("old"),
+                                               .mod_revision = mod,
+                                               .create_revision = create,
+                                               .version = version,
+                                               .lease = 77},
+                           &err);
+}
+
+static void restores(struct place *p)
+{
+    struct engine *e = p->e;
+    struct err err = {0};
+    struct engine_kv kv;
+
+    assert_int_equal(restore_code(e, "/a", 9, 3, 4), 0);
+    assert_int_equal(restore_code(e, "/b", 9, 9, 1), 0); /* of one transaction */
+    must_put(e, 10, "/c", "new");
+    assert_int_equal(restore_code(e, "/a", 10, 3, 4), ERR_EXISTS);
+    assert_int_equal(restore_code(e, "/c", 10, 3, 4), ERR_EXISTS);
+    assert_int_equal(restore_code(e, "/d", 10, 0, 1), ERR_BAD_REQUEST);
+    assert_int_equal(restore_code(e, "/d", 10, 11, 1), ERR_BAD_REQUEST);
+    assert_int_equal(restore_code(e, "/d", 10, 10, 0), ERR_BAD_REQUEST);
+    check_range(e, "", 0, "/a=old@9/3/4 /b=old@9/9/1 /c=new@10/10/1 ");
+    must_commit(e);
+    assert_int_equal(current_of(e), 10);
+    assert_int_equal(restore_code(e, "/d", 10, 3, 4), ERR_INTERNAL);
+    e->ops->abort(e);
+    assert_int_equal(restore_code(e, "/d", 12, 11, 2), 0);
+    must_commit(e);
+    check_changes(e, 9, 12, "/a=old@9/3/4 /b=old@9/9/1 /c=new@10/10/1 /d=old@12/11/2 ");
+    if (p->lmdb) {
+        place_close(p);
+        place_open(p);
+        e = p->e;
+    }
+    assert_ok(e->ops->get(e, STR("/d"), &kv, &err), &err);
+    assert_int_equal(kv.lease, 77);
+    check_range(e, "", 10, "/a=old@9/3/4 /b=old@9/9/1 /c=new@10/10/1 ");
+    /* From there on they are like others: changed, deleted, put, restored again, forgotten. */
+    must_put(e, 20, "/a", "new");
+    must_remove(e, 21, "/b");
+    must_remove(e, 22, "/d");
+    must_commit(e);
+    must_put(e, 23, "/b", "again");
+    assert_int_equal(restore_code(e, "/d", 24, 12, 6), 0);
+    must_commit(e);
+    must_compact(e, 24);
+    check_range(e, "", 0, "/a=new@20/3/5 /b=again@23/23/1 /c=new@10/10/1 /d=old@24/12/6 ");
+    must_remove(e, 25, "/a");
+    must_remove(e, 26, "/d");
+    must_commit(e);
+    must_compact(e, 26);
+    check_range(e, "", 0, "/b=again@23/23/1 /c=new@10/10/1 ");
+}
+
+static void test_restored_keys_are_as_they_were(void **state)
+{
+    (void)state;
+    on_both(restores);
+}
+
 static void test_random_runs_equal_the_model(void **state)
 {
     (void)state;
@@ -525,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_compaction_works_in_slices),
         cmocka_unit_test(test_notes_are_kept_beside_the_keys),
         cmocka_unit_test(test_a_put_keeps_its_lease),
+        cmocka_unit_test(test_restored_keys_are_as_they_were),
         cmocka_unit_test(test_random_runs_equal_the_model),
     };
 

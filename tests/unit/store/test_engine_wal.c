@@ -170,6 +170,64 @@ static void test_reads_see_what_the_log_has(void **state)
     place_deinit(&p);
 }
 
+static void must_restore(struct engine *e, const char *key, int64_t mod, int64_t version)
+{
+    struct err err = {0};
+
+    assert_ok(e->ops->restore(e,
+                              &(struct engine_kv){.key = str_from(key),
+                                                  .value = STR("old"),
+                                                  .mod_revision = mod,
+                                                  .create_revision = 3,
+                                                  .version = version,
+                                                  .lease = 7},
+                              &err),
+              &err);
+}
+
+static void restore_two(struct place *p)
+{
+    must_restore(p->e, "/a", 10, 6);
+    must_note(p->e, "n", "value");
+    must_restore(p->e, "/b", 11, 7);
+    must_commit(p->e);
+    must_put(p->e, 12, "/a", "new");
+    must_commit(p->e);
+}
+
+/* What was restored is so again when it is done again: after a batch that was given up, and after an
+ * end without close. */
+static void test_restored_keys_are_in_the_log(void **state)
+{
+    struct place p;
+    struct engine_kv kv;
+    struct err err = {0};
+
+    (void)state;
+    place_init(&p, true);
+    in_dying_process(&p, restore_two);
+    place_open(&p);
+    check_range(p.e, "/a=new@12/7 /b=old@11/7 ");
+    place_deinit(&p);
+
+    place_init(&p, true);
+    place_open(&p);
+    restore_two(&p);
+    must_restore(p.e, "/c", 13, 1);
+    assert_int_equal(p.e->ops->restore(p.e,
+                                       &(struct engine_kv){.key = STR("/a"), .mod_revision = 14,
+                                                           .create_revision = 1, .version = 1},
+                                       &err),
+                     ERR_EXISTS);
+    p.e->ops->abort(p.e);
+    check_range(p.e, "/a=new@12/7 /b=old@11/7 ");
+    assert_ok(p.e->ops->get(p.e, STR("/b"), &kv, &err), &err);
+    assert_int_equal(kv.create_revision, 3);
+    assert_int_equal(kv.lease, 7);
+    assert_int_equal(current_of(p.e), 12);
+    place_deinit(&p);
+}
+
 /* The log stays short, whatever is written. */
 static void test_log_is_checkpointed(void **state)
 {
@@ -201,6 +259,7 @@ int main(void)
         cmocka_unit_test(test_torn_frame_at_the_end_is_dropped),
         cmocka_unit_test(test_damaged_log_is_an_error),
         cmocka_unit_test(test_reads_see_what_the_log_has),
+        cmocka_unit_test(test_restored_keys_are_in_the_log),
         cmocka_unit_test(test_log_is_checkpointed),
     };
 
