@@ -5,6 +5,7 @@
 #include "cmd/files.h"
 #include "cmd/flags.h"
 #include "cmd/snapshot.h"
+#include "cmd/snapshot_pki.h"
 #include "cmd/snapshot_place.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 
 struct options {
     const char *data_dir, *kubeconfig, *output;
-    bool verify;
+    bool include_pki, verify;
     struct s3_flags s3;
 };
 struct saving {
@@ -115,6 +116,8 @@ static int save_into(int fd, const struct options *o, struct backup_reader *r, s
     if (code == 0)
         code = fetch_into(fd, &k, err);
     kubeconfig_deinit(&k);
+    if (code == 0 && o->include_pki)
+        code = snapshot_add_pki(fd, o->data_dir, err);
     return code < 0 ? code : snapshot_read_fd(fd, r, NULL, err);
 }
 
@@ -232,10 +235,10 @@ static void print_status(const struct backup_reader *r, bool json)
     for (size_t i = 0; i < sizeof(r->sha256); i++)
         (void)snprintf(hex + 2 * i, 3, "%02x", r->sha256[i]);
     printf(json ? "{\"revision\":%lld,\"keys\":%llu,\"bytes\":%llu,\"time\":%lld,"
-                  "\"sha256\":\"%s\"}\n"
-                : "REVISION  KEYS  BYTES  TIME  SHA256\n%lld  %llu  %llu  %lld  %s\n",
+                  "\"sha256\":\"%s\",\"pki\":%s}\n"
+                : "REVISION  KEYS  BYTES  TIME  SHA256  PKI\n%lld  %llu  %llu  %lld  %s  %s\n",
            (long long)r->revision, (unsigned long long)r->records, (unsigned long long)r->bytes,
-           (long long)(r->time_ns / 1000000000), hex);
+           (long long)(r->time_ns / 1000000000), hex, r->pki_files ? "true" : "false");
 }
 
 static int act(const char *what, const char *path, const struct options *o, struct err *err)
@@ -264,6 +267,8 @@ static int check_words(int words, char **argv, struct options *o, struct err *er
                        "save, status or restore, and a file; or list, and a folder; see --help");
     if (strcmp(o->output, "table") != 0 && strcmp(o->output, "json") != 0)
         return err_new(err, ERR_BAD_REQUEST, "--output: \"%s\" is none of table, json", o->output);
+    if (o->include_pki && (!o->data_dir || strcmp(argv[1], "save") != 0))
+        return err_new(err, ERR_BAD_REQUEST, "--include-pki is of save, and wants --data-dir");
     if (!o->data_dir && strcmp(argv[1], "save") == 0)
         o->data_dir = "/var/lib/skiff";
     return 0;
@@ -283,6 +288,8 @@ int cmd_snapshot(int argc, char **argv)
          "restore: the new folder; save: where the server's admin.kubeconfig is"},
         {"kubeconfig", FLAG_STRING, &o.kubeconfig, "FILE",
          "save: an administrator's; <data-dir>/admin.kubeconfig if unset"},
+        {"include-pki", FLAG_BOOL, &o.include_pki, NULL,
+         "save: with <data-dir>/pki, so that restore makes the same server of it"},
         {"output", FLAG_STRING, &o.output, "FORM", "save, status, list: table or json"},
         {"verify", FLAG_BOOL, &o.verify, NULL,
          "list: read all snapshots to their ends; those of S3 are fetched for it"},

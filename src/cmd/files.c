@@ -73,12 +73,18 @@ int file_rename(const char *from, const char *to, struct err *err)
     const char *folder = !slash       ? "."
                          : slash == to ? "/"
                                        : arena_printf(&a, "%.*s", (int)(slash - to), to);
-    auto_fd fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (rename(from, to) < 0)
         return err_new(err, ERR_IO, "rename %s: %s", from, strerror(errno));
+    return folder_sync(folder, err);
+}
+
+int folder_sync(const char *path, struct err *err)
+{
+    auto_fd fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
     if (fd < 0 || fsync(fd) < 0)
-        return err_new(err, ERR_IO, "sync %s: %s", folder, strerror(errno));
+        return err_new(err, ERR_IO, "sync %s: %s", path, strerror(errno));
     return 0;
 }
 

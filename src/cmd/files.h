@@ -13,5 +13,7 @@ MUST_USE int file_write(const char *path, struct str text, mode_t mode, struct e
 MUST_USE int file_rename(const char *from, const char *to, struct err *err);
 /** Makes folder @path and its parents with @mode. ERR_IO. */
 MUST_USE int folder_make(const char *path, mode_t mode, struct err *err);
+/** Makes durable which names folder @path has. ERR_IO. */
+MUST_USE int folder_sync(const char *path, struct err *err);
 /** True if @path exists. */
 bool file_exists(const char *path);

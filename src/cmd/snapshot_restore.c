@@ -2,13 +2,15 @@
 /* snapshot_restore.c - a new store from a snapshot's file.
  *
  * The engine wants revisions that rise, and the file is in order of keys: the first pass, which
- * verifies, notes where each record is; they are then written in order of their mod revision. Then
+ * verifies, notes where each record is; they are then written in order of their mod revision, with
+ * all else that the file has. Then
  * the revision jumps ahead, and history before that is forgotten, so that nobody who knew what was
  * written after the snapshot mistakes a new revision for one of those.
  */
 #include "base/vec.h"
 #include "cmd/files.h"
 #include "cmd/snapshot.h"
+#include "cmd/snapshot_pki.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +23,8 @@ struct place {
     int64_t revision;
 };
 struct restore {
-    VEC(struct place) places;
+    VEC(struct place) places; /* of records */
+    VEC(uint64_t) notes, pki_files; /* offsets */
     struct crc32c crc;
     struct buf block;
     int fd;
@@ -34,6 +37,28 @@ static int note_place(void *arg, const struct raw_kv *kv, uint64_t offset, struc
 
     (void)err;
     vec_push(&s->places, p);
+    return 0;
+}
+
+static int note_note(void *arg, struct str name, struct str value, uint64_t offset, struct err *err)
+{
+    struct restore *s = arg;
+
+    (void)name;
+    (void)value;
+    (void)err;
+    vec_push(&s->notes, offset);
+    return 0;
+}
+
+static int note_pki_file(void *arg, const struct backup_pki_file *f, uint64_t offset,
+                         struct err *err)
+{
+    struct restore *s = arg;
+
+    (void)f;
+    (void)err;
+    vec_push(&s->pki_files, offset);
     return 0;
 }
 
@@ -60,7 +85,8 @@ static int read_at(int fd, char *p, size_t n, uint64_t offset, struct err *err)
     return 0;
 }
 
-static int load_record(struct restore *s, uint64_t offset, struct raw_kv *ret_kv, struct err *err)
+/* Reads the block at @offset into s->block. */
+static int load_block(struct restore *s, uint64_t offset, struct err *err)
 {
     unsigned char length[4];
     size_t n;
@@ -75,7 +101,52 @@ static int load_record(struct restore *s, uint64_t offset, struct raw_kv *ret_kv
     buf_reset(&s->block);
     r = read_at(s->fd, buf_reserve(&s->block, n), n, offset, err);
     s->block.len = n;
-    return r < 0 ? r : backup_record_read(&s->crc, buf_view(&s->block), ret_kv, err);
+    return r;
+}
+
+static int put_note(struct restore *s, struct engine *e, uint64_t offset, struct err *err)
+{
+    struct str name, value;
+    int r = load_block(s, offset, err);
+
+    if (r == 0)
+        r = backup_note_read(&s->crc, buf_view(&s->block), &name, &value, err);
+    return r < 0 ? r : e->ops->note(e, name, value, err);
+}
+
+static int put_record(struct restore *s, struct engine *e, uint64_t offset, struct err *err)
+{
+    struct raw_kv kv;
+    int r = load_block(s, offset, err);
+
+    if (r == 0)
+        r = backup_record_read(&s->crc, buf_view(&s->block), &kv, err);
+    if (r < 0)
+        return r;
+    return e->ops->restore(e,
+                           &(struct engine_kv){.key = kv.key,
+                                               .value = kv.value,
+                                               .create_revision = kv.create_revision,
+                                               .mod_revision = kv.mod_revision,
+                                               .version = kv.version,
+                                               .lease = kv.lease},
+                           err);
+}
+
+static int put_pki(struct restore *s, const char *data_dir, struct err *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < s->pki_files.n && r == 0; i++) {
+        struct backup_pki_file f;
+
+        r = load_block(s, s->pki_files.v[i], err);
+        if (r == 0)
+            r = backup_pki_file_read(&s->crc, buf_view(&s->block), &f, err);
+        if (r == 0)
+            r = snapshot_put_pki(data_dir, &f, err);
+    }
+    return r;
 }
 
 static int jump(struct engine *e, int64_t revision, struct err *err)
@@ -97,16 +168,14 @@ static int fill(struct restore *s, struct engine *e, int64_t revision, struct er
     size_t batch = 0;
     int r = 0;
 
+    for (size_t i = 0; i < s->notes.n && r == 0; i++)
+        r = put_note(s, e, s->notes.v[i], err);
     for (size_t i = 0; i < s->places.n && r == 0; i++) {
-        struct raw_kv kv;
-
-        r = load_record(s, s->places.v[i].offset, &kv, err);
-        if (r == 0)
-            r = e->ops->put(e, kv.mod_revision, kv.key, kv.value, kv.lease, err);
+        r = put_record(s, e, s->places.v[i].offset, err);
         batch += s->block.len;
         /* What has one revision is in one batch. */
         if (r == 0 && batch >= BATCH_BYTES && i + 1 < s->places.n &&
-            s->places.v[i + 1].revision > kv.mod_revision) {
+            s->places.v[i + 1].revision > s->places.v[i].revision) {
             batch = 0;
             r = e->ops->commit(e, err);
         }
@@ -141,6 +210,10 @@ static int restore_verified(struct restore *s, const char *data_dir, int64_t rev
     if (mkdir(beside, 0700) < 0)
         return err_new(err, ERR_EXISTS, "make folder %s: %s", beside, strerror(errno));
     r = make_store(s, arena_printf(&a, "%s/store", beside), revision, err);
+    if (r == 0)
+        r = put_pki(s, beside, err);
+    if (r == 0)
+        r = folder_sync(beside, err);
     if (r < 0)
         return err_wrap(err, r, "%s, which is left behind", beside);
     return file_rename(beside, data_dir, err);
@@ -150,7 +223,10 @@ int snapshot_restore(const char *path, const char *data_dir, int64_t *ret_revisi
                      struct err *err)
 {
     struct restore s = {0};
-    struct backup_reader r = {.on_record = note_place, .arg = &s};
+    struct backup_reader r = {.on_record = note_place,
+                              .on_note = note_note,
+                              .on_pki_file = note_pki_file,
+                              .arg = &s};
     int code;
 
     backup_reader_init(&r);
@@ -168,6 +244,8 @@ int snapshot_restore(const char *path, const char *data_dir, int64_t *ret_revisi
     *ret_revision = r.revision;
     backup_reader_deinit(&r);
     vec_deinit(&s.places);
+    vec_deinit(&s.notes);
+    vec_deinit(&s.pki_files);
     buf_deinit(&s.block);
     return code;
 }

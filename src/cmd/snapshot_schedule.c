@@ -6,6 +6,7 @@
 #include "cmd/files.h"
 #include "cmd/snapshot.h"
 #include "cmd/snapshot_name.h"
+#include "cmd/snapshot_pki.h"
 #include "cmd/snapshot_place.h"
 #include "codec/timefmt.h"
 #include "store/backup_stream.h"
@@ -258,6 +259,11 @@ static void finish(void *arg)
 
     s->code = fsync(s->fd) < 0 ? err_new(&s->err, ERR_IO, "sync %s: %s", s->path, strerror(errno))
                                : verify(s, &s->err);
+    if (s->code == 0 && s->opts.flags->include_pki) {
+        s->code = snapshot_add_pki(s->fd, s->opts.data_dir, &s->err);
+        if (s->code == 0)
+            s->code = verify(s, &s->err);
+    }
     if (s->code == 0)
         s->code = keep(s, &s->err);
     discard_file(s);

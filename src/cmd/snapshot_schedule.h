@@ -16,6 +16,7 @@ struct snapshot_flags {
     int64_t interval_ms; /* 0: none are made */
     const char *to;      /* a folder, or s3://BUCKET[/PREFIX] */
     int64_t retention;   /* how many are kept */
+    bool include_pki;    /* with <data-dir>/pki */
     struct s3_flags s3;
 };
 #define SNAPSHOT_FLAGS_DEFAULT {.retention = 5, .s3 = S3_FLAGS_DEFAULT}
@@ -26,6 +27,8 @@ struct snapshot_flags {
     {"snapshot-to", FLAG_STRING, &(f)->to, "PLACE",                                               \
      "a folder for them, or s3://BUCKET/PREFIX; of this server alone"},                           \
     {"snapshot-retention", FLAG_INT, &(f)->retention, "N", "delete older ones than the newest N"}, \
+    {"snapshot-include-pki", FLAG_BOOL, &(f)->include_pki, NULL,                                  \
+     "with the keys and certificates of <data-dir>/pki in each"},                                 \
     S3_FLAGS(&(f)->s3)
 /** What the flags say is complete, and credentials can be read. @etcd: the store is not our own.
  *  Blocks. ERR_BAD_REQUEST and others, with the flag's name. */
@@ -41,7 +44,7 @@ struct snapshot_schedule_opts {
     struct loop *loop;
     struct store *store;                /* borrowed */
     const struct snapshot_flags *flags; /* kept by the caller; interval_ms is not 0 */
-    const char *data_dir;               /* files on their way to S3 stand there */
+    const char *data_dir;               /* where pki is, and files on their way to S3 */
     void (*on_figures)(void *arg, const struct snapshot_figures *f); /* at each change */
     void *arg;
 };

@@ -214,6 +214,77 @@ static void test_slow(void **state)
     slow(true);
 }
 
+struct noting {
+    struct raw_txn txn;
+    struct loop *loop;
+    const char *value;
+    bool done;
+};
+
+static int noting_run(struct raw *raw, void *arg, struct err *err)
+{
+    static const char *const names[] = {"etcd/alarm/nospace", "etcd/id/member", "etcd/lease/1",
+                                        "etcd/lease/2", "store/compact"};
+    struct noting *n = arg;
+    int r = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(names) && r == 0; i++)
+        r = raw_note(raw, str_from(names[i]), n->value ? str_from(n->value) : STR_NULL, err);
+    return r;
+}
+
+static void noting_done(struct raw_txn *txn)
+{
+    ((struct noting *)txn->arg)->done = true;
+    loop_stop(txn->loop);
+}
+
+static void note_all(struct fixture *f, const char *value)
+{
+    struct noting n = {.loop = f->loop, .value = value};
+
+    n.txn = (struct raw_txn){.run = noting_run, .loop = f->loop, .on_done = noting_done, .arg = &n};
+    raw_commit(f->st, &n.txn);
+    while (!n.done)
+        loop_run(f->loop);
+    assert_int_equal(n.txn.code, 0);
+}
+
+static int print_note(void *arg, struct str name, struct str value, uint64_t offset,
+                      struct err *err)
+{
+    (void)offset;
+    (void)err;
+    buf_printf(arg, "%.*s=%.*s ", STR_ARG(name), STR_ARG(value));
+    return 0;
+}
+
+/* They are of the backup's revision; what is about one server is not there. */
+static void test_notes(void **state)
+{
+    struct backup_reader r = {.on_note = print_note};
+    struct reading rd;
+    struct fixture f;
+    struct err err = {0};
+    auto_buf seen = {0};
+
+    (void)state;
+    fixture_init(&f, true, NULL);
+    note_all(&f, "60");
+    reading_init(&rd, &f);
+    assert_int_equal(next(&rd), 0);
+    note_all(&f, NULL);
+    assert_int_equal(next(&rd), 1);
+    r.arg = &seen;
+    backup_reader_init(&r);
+    assert_ok(backup_feed(&r, buf_view(&rd.out), &err), &err);
+    assert_ok(backup_finish(&r, &err), &err);
+    backup_reader_deinit(&r);
+    assert_string_equal(buf_cstr(&seen), "etcd/lease/1=60 etcd/lease/2=60 ");
+    reading_deinit(&rd);
+    fixture_deinit(&f);
+}
+
 static void test_empty(void **state)
 {
     struct reading rd;
@@ -312,6 +383,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_notes),
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_closed_while_busy),
         cmocka_unit_test(test_streams_are_counted),
