@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-enum { PIECE_BYTES = 64 * 1024, HEAD_BYTES = 4096 };
+enum { PIECE_BYTES = 64 * 1024, HEAD_BYTES = 4096, BEFORE_HEAD_BYTES = 16 };
 
 int snapshot_read_fd(int fd, struct backup_reader *r, const atomic_bool *cancel, struct err *err)
 {
@@ -48,7 +48,7 @@ int snapshot_read_head(int fd, int64_t *ret_revision, int64_t *ret_time_ns, stru
         return err_new(err, ERR_IO, "read: %s", strerror(errno));
     backup_reader_init(&r);
     code = backup_feed(&r, (struct str){piece, (size_t)n}, err);
-    if (r.head) {
+    if (r.bytes > BEFORE_HEAD_BYTES) {
         *ret_revision = r.revision;
         *ret_time_ns = r.time_ns;
         code = 0; /* what follows is not looked at */

@@ -123,7 +123,7 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self):
+    def stop_process(self):
         """Ends it as an administrator would; a leak or a memory error fails the test."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -133,6 +133,10 @@ class Server:
                 self.kill()
                 raise AssertionError("did not stop within 30 s: " + self.read_log())
             assert code == 0, "exit status %d: %s" % (code, self.read_log())
+
+    def stop(self):
+        """stop_process(), and takes its folder away."""
+        self.stop_process()
         self.log.close()
         shutil.rmtree(self.dir, ignore_errors=True)
 

@@ -104,6 +104,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.check(body)
             if isinstance(plan, Refusal):
                 raise plan
+            if plan == "hang":
+                s3.hanging.set()
+                s3.release.wait(30)
+                self.close_connection = True
+                return
             getattr(self, "on_" + self.command.lower())(key, url.query, body, plan)
         except Refusal as r:
             self.refuse(r)
@@ -120,11 +125,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def on_get(self, key, query, body, plan):
         s3 = self.server.s3
-        if plan == "hang":
-            s3.hanging.set()
-            s3.release.wait(30)
-            self.close_connection = True
-            return
         if plan == "redirect":
             self.answer(307, headers=[("Location", "http://%s/elsewhere" % self.headers["Host"])])
             return
