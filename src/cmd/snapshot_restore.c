@@ -23,7 +23,7 @@ struct place {
     int64_t revision;
 };
 struct restore {
-    VEC(struct place) places; /* of records */
+    VEC(struct place) places;       /* of records */
     VEC(uint64_t) notes, pki_files; /* offsets */
     struct crc32c crc;
     struct buf block;

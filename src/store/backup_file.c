@@ -8,9 +8,9 @@ enum {
     MAGIC_BYTES = 16,
     FRAME_BYTES = 8,
     HEAD_BYTES = 17,
-    RECORD_BYTES = 37,   /* and key and value */
-    NOTE_BYTES = 5,      /* and name and value */
-    PKI_FILE_BYTES = 9,  /* and name and bytes */
+    RECORD_BYTES = 37,  /* and key and value */
+    NOTE_BYTES = 5,     /* and name and value */
+    PKI_FILE_BYTES = 9, /* and name and bytes */
     END_BYTES = 41,
     FORMAT = 2,
     BLOCK_HEAD = 1,
@@ -71,8 +71,8 @@ bool backup_has_note(struct str name)
 
 static bool is_name_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
 }
 
 bool backup_name_check(struct str name)
@@ -275,8 +275,8 @@ int backup_note_read(const struct crc32c *crc, struct str block, struct str *ret
     return r;
 }
 
-int backup_pki_file_read(const struct crc32c *crc, struct str block,
-                         struct backup_pki_file *ret_f, struct err *err)
+int backup_pki_file_read(const struct crc32c *crc, struct str block, struct backup_pki_file *ret_f,
+                         struct err *err)
 {
     struct backup_pki_file f;
     struct str p;
@@ -383,11 +383,16 @@ static int take_block(struct backup_reader *r, struct str block, struct err *err
         return err_new(err, ERR_PARSE, "a block that does not belong there");
     r->stage = stage;
     switch (kind) {
-    case BLOCK_HEAD: return take_head(r, payload, err);
-    case BLOCK_NOTE: return take_note(r, block, err);
-    case BLOCK_RECORD: return take_record(r, block, err);
-    case BLOCK_PKI_FILE: return take_pki_file(r, block, err);
-    default: return take_end(r, payload, err);
+    case BLOCK_HEAD:
+        return take_head(r, payload, err);
+    case BLOCK_NOTE:
+        return take_note(r, block, err);
+    case BLOCK_RECORD:
+        return take_record(r, block, err);
+    case BLOCK_PKI_FILE:
+        return take_pki_file(r, block, err);
+    default:
+        return take_end(r, payload, err);
     }
 }
 

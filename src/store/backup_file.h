@@ -15,10 +15,10 @@
  *     3  end, the last block: count of the blocks after the head and before
  *        this one, SHA-256 of all bytes before it                               8 + 32
  *
- * They come in the order of this list. Nothing may follow the end. Format 1, which is read, too, has
- * neither notes nor files. The reader calls nobody's bytes good before that: what it hands to
- * on_record and the others is checked by itself, the file as a whole only when backup_finish() says
- * so.
+ * They come in the order of this list. Nothing may follow the end. The reader calls nobody's bytes
+ * good before that: what it hands to on_record and the others is checked by itself, the file as a
+ * whole only when backup_finish() says so. Format 1, which is read, too, has neither notes nor
+ * files.
  *
  * Not every note is of what the cluster holds: see backup_has_note().
  *
@@ -46,12 +46,12 @@ struct backup_pki_file { /* borrowed */
     struct str bytes;
     uint32_t mode;    /* 0600, or 0644: for everybody to read */
 };
-/** True if the note @name belongs into a backup: it says something about the keys. Others are about
- *  the one server that wrote them, and would be wrong in its successor: its identity, its full disk,
- *  a compaction that is under way. */
+/** True if the note @name belongs into a backup: it says something about the keys, as leases do.
+ *  Others are about the one server that wrote them, and would be wrong in its successor: its
+ *  identity (as after etcd's own restore), its full disk, a compaction that is under way. */
 bool backup_has_note(struct str name);
-/** True if @name is a relative path of plain names (letters, digits, - _ and dots, the first of which
- *  is none), at most BACKUP_FILE_NAME_MAX bytes. */
+/** True if @name is a relative path of plain names (letters, digits, - and _; dots, but not at the
+ *  begin), at most BACKUP_FILE_NAME_MAX bytes. */
 bool backup_name_check(struct str name);
 /** Starts: appends the head to @out. Ends with backup_writer_deinit(). */
 void backup_begin(struct backup_writer *w, int64_t revision, int64_t time_ns, struct buf *out);
@@ -92,8 +92,8 @@ MUST_USE int backup_feed(struct backup_reader *r, struct str piece, struct err *
 /** The file has ended: 0 when it is whole. ERR_PARSE. */
 MUST_USE int backup_finish(const struct backup_reader *r, struct err *err);
 void backup_reader_deinit(struct backup_reader *r); /** Idempotent. */
-/** Goes on where a whole file, of format 2, has its end: @r has read and finished it, and is only to
- *  be deinitialized. What is appended now belongs at byte @ret_at. Ends with
+/** Goes on where a whole file, of format 2, has its end: @r has read and finished it, and is only
+ *  to be deinitialized. What is appended now belongs at byte @ret_at. Ends with
  *  backup_writer_deinit(). */
 void backup_continue(struct backup_writer *w, struct backup_reader *r, uint64_t *ret_at);
 /** Decodes the block of a record (with length and checksum), as on_record was told its place: for a

@@ -1,8 +1,8 @@
 /* backup_stream.c - pieces of a backup, each made in a raw transaction.
  *
- * The first transaction learns the revision, reads the notes, which have no history, and holds back
- * that of the keys; what it sees is committed once it is done, so nothing of a batch that failed can
- * get in. The others read what was true then.
+ * The first transaction learns the revision, reads the notes, which have no history, and holds
+ * back that of the keys; what it sees is committed once it is done, so nothing of a batch that
+ * failed can get in. The others read what was true then.
  *
  * The store's thread fills a buffer of the stream's own, so that the caller's is free when the
  * stream is closed while a piece is being made.

@@ -45,8 +45,8 @@ struct engine_ops {
     int (*put)(struct engine *e, int64_t revision, struct str key, struct str value,
                int64_t lease, struct err *err);
     int (*remove)(struct engine *e, int64_t revision, struct str key, struct err *err);
-    /* As put(), of a key that is not there, with create revision, mod revision, version and lease as
-     * given; mod revisions in rising order. ERR_EXISTS: the key is there; ERR_BAD_REQUEST: no key
+    /* As put(), of a key that is not there, with create revision, mod revision, version and lease
+     * as given; mod revisions in rising order. ERR_EXISTS: the key is there; ERR_BAD_REQUEST: no key
      * ever had such revisions. The batch goes on after both. */
     int (*restore)(struct engine *e, const struct engine_kv *kv, struct err *err);
     /* Notes: values beside the keys, without revisions. Keeps @value under @name in the open batch
@@ -77,8 +77,9 @@ static inline int engine_restore_check(const struct engine_kv *kv, struct err *e
 {
     if (kv->create_revision >= 1 && kv->create_revision <= kv->mod_revision && kv->version >= 1)
         return 0;
-    return err_new(err, ERR_BAD_REQUEST, "%.*s cannot be at revision %lld, version %lld, since %lld",
-                   STR_ARG(kv->key), (long long)kv->mod_revision, (long long)kv->version,
+    return err_new(err, ERR_BAD_REQUEST,
+                   "%.*s cannot be at revision %lld, version %lld, since %lld", STR_ARG(kv->key),
+                   (long long)kv->mod_revision, (long long)kv->version,
                    (long long)kv->create_revision);
 }
 

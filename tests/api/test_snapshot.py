@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from conftest import Server
+from conftest import Server, free_port
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 
@@ -29,9 +29,9 @@ def own():
     s.stop()
 
 
-def saved(server, path):
+def saved(server, path, *args):
     done = snapshot(server, "save", path, "--data-dir=" + os.path.join(server.dir, "data"),
-                    "--output=json")
+                    "--output=json", *args)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -76,15 +76,112 @@ def test_save_under_writes_and_restore(own):
     assert own.call("POST", MAPS, config_map("after", "y")).status_code == 201
 
 
+def test_a_new_server_that_its_clients_know(own):
+    """save --include-pki, restore, start: certificates, tokens and objects are those of before."""
+    name = {"metadata": {"name": "client"}}
+    accounts = "/api/v1/namespaces/default/serviceaccounts"
+    assert own.call("POST", MAPS, config_map("one", "1")).status_code == 201
+    assert own.call("POST", accounts, name).status_code == 201
+    token = own.call("POST", accounts + "/client/token", {"spec": {}}).json()["status"]["token"]
+    path, data = os.path.join(own.dir, "file"), os.path.join(own.dir, "data")
+    info = saved(own, path, "--include-pki")
+    assert info["pki"] is True
+    assert json.loads(snapshot(own, "status", path, "--output=json").stdout) == info
+    one = own.call("GET", MAPS + "/one").json()
+    session, old = own.session, os.path.join(own.dir, "old")
+    own.kill()
+    os.rename(data, old)
+    assert snapshot(own, "restore", path, "--data-dir=" + data).returncode == 0
+    assert sorted(os.listdir(data)) == ["pki", "store"]
+    for folder in (data, data + "/pki"):
+        assert os.stat(folder).st_mode & 0o777 == 0o700
+    assert sorted(os.listdir(data + "/pki")) == sorted(os.listdir(old + "/pki"))
+    for file in os.listdir(old + "/pki"):
+        with open(old + "/pki/" + file, "rb") as was, open(data + "/pki/" + file, "rb") as now:
+            assert was.read() == now.read()
+        assert os.stat(data + "/pki/" + file).st_mode & 0o777 == 0o600
+    own.start()
+    url = own.url + MAPS + "/one"
+    assert session.get(url, timeout=30).json() == one  # with the old CA and certificate
+    as_account = own.as_user(token).get(own.url + "/api/v1", timeout=30)
+    assert as_account.status_code == 200, as_account.text
+    again = subprocess.run([own.binary, "kubectl", "--kubeconfig=" + old + "/admin.kubeconfig",
+                            "get", "configmap", "one", "-n", "default", "-o", "name"],
+                           capture_output=True, text=True, timeout=60, check=False)
+    assert (again.returncode, again.stdout) == (0, "configmap/one\n"), again.stderr
+
+
+def test_pki_is_in_the_file_only_when_asked_for(own):
+    path, data = os.path.join(own.dir, "file"), os.path.join(own.dir, "data")
+    assert saved(own, path)["pki"] is False
+    assert snapshot(own, "restore", path, "--data-dir=" + own.dir + "/new").returncode == 0
+    assert os.listdir(own.dir + "/new") == ["store"]
+    done = snapshot(own, "save", path + "2", "--kubeconfig=" + own.kubeconfig, "--include-pki")
+    assert done.returncode == 2 and "--include-pki is of save, and wants --data-dir" in done.stderr
+    os.symlink("/etc/hostname", data + "/pki/link")
+    done = snapshot(own, "save", path + "2", "--data-dir=" + data, "--include-pki")
+    assert done.returncode == 1 and "pki/link is no plain file" in done.stderr, done.stderr
+    assert [name for name in os.listdir(own.dir) if name.startswith("file")] == ["file"]
+
+
+@pytest.mark.skipif(not shutil.which("etcdctl"), reason="etcd-client is not installed")
+def test_etcds_clients_see_the_same_again():
+    """Revisions, versions and leases of keys, and the leases themselves."""
+    url = "http://127.0.0.1:%d" % free_port()
+
+    def ctl(*args):
+        done = subprocess.run(["etcdctl", "--endpoints=" + url, *args, "-w", "json"], timeout=30,
+                              capture_output=True, check=False,
+                              env=dict(os.environ, ETCDCTL_API="3"))
+        assert done.returncode == 0, done.stderr.decode()
+        return json.loads(done.stdout)
+
+    s = Server(["--etcd-listen=" + url])
+    try:
+        lease = ctl("lease", "grant", "3600")["ID"]
+        ctl("put", "/mine/first", "1")
+        for value in ("a", "b", "c"):
+            ctl("put", "/mine/leased", value, "--lease=%x" % lease)
+        ctl("del", "/mine/first")
+        ctl("put", "/mine/first", "again")
+        path, data = os.path.join(s.dir, "file"), os.path.join(s.dir, "data")
+        revision = saved(s, path, "--include-pki")["revision"]
+        before = ctl("get", "/", "--prefix", "--rev=%d" % revision)
+        leased = [kv for kv in before["kvs"] if kv.get("lease")]
+        assert [(kv["version"], kv["lease"]) for kv in leased] == [(3, lease)]
+        assert leased[0]["create_revision"] == leased[0]["mod_revision"] - 2
+        s.kill()
+        shutil.rmtree(data)
+        assert snapshot(s, "restore", path, "--data-dir=" + data).returncode == 0
+        s.start()
+        after = ctl("get", "/", "--prefix")
+        # What the server writes when it starts is newer, and nothing else.
+        now = {kv["key"]: kv for kv in after["kvs"] if kv["mod_revision"] <= revision}
+        was = {kv["key"]: kv for kv in before["kvs"]}
+        changed = {kv["key"] for kv in after["kvs"] if kv["mod_revision"] > revision}
+        assert now == {k: kv for k, kv in was.items() if k not in changed}
+        assert len(now) > len(was) / 2 and leased[0]["key"] in now
+        assert after["header"]["cluster_id"] != before["header"]["cluster_id"]
+        assert after["header"]["member_id"] != before["header"]["member_id"]
+        lives = ctl("lease", "timetolive", "%x" % lease, "--keys")
+        assert lives["granted-ttl"] == 3600 and 3500 < lives["ttl"] <= 3600
+        assert lives["keys"] == [leased[0]["key"]]
+        ctl("lease", "revoke", "%x" % lease)
+        assert "kvs" not in ctl("get", "/mine/leased")
+    finally:
+        s.stop()
+
+
 def test_damage_is_refused(own):
     path, new = os.path.join(own.dir, "file"), os.path.join(own.dir, "new")
-    info = saved(own, path)
+    info = saved(own, path, "--include-pki")
     again = snapshot(own, "status", path, "--output=json")
     assert json.loads(again.stdout) == info
     with open(path, "rb") as f:
         good = f.read()
     for bad in (good[:-1], good[:len(good) // 2], good + b"x",
-                good[:500] + bytes([good[500] ^ 1]) + good[501:]):
+                good[:500] + bytes([good[500] ^ 1]) + good[501:],
+                good[:-500] + bytes([good[-500] ^ 1]) + good[-499:]):  # of the pki
         with open(path, "wb") as f:
             f.write(bad)
         for args in (("status", path), ("restore", path, "--data-dir=" + new)):

@@ -195,8 +195,8 @@ static void restore_two(struct place *p)
     must_commit(p->e);
 }
 
-/* What was restored is so again when it is done again: after a batch that was given up, and after an
- * end without close. */
+/* What was restored is so again when it is done again: after a batch that was given up, and after
+ * an end without close. */
 static void test_restored_keys_are_in_the_log(void **state)
 {
     struct place p;
