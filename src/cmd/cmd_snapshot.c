@@ -285,7 +285,7 @@ int cmd_snapshot(int argc, char **argv)
     struct options o = {.output = "table", .s3 = S3_FLAGS_DEFAULT};
     const struct flag flags[] = {
         {"data-dir", FLAG_STRING, &o.data_dir, "DIR",
-         "restore: the new folder; save: where the server's admin.kubeconfig is"},
+         "restore: the new folder; save: where the server's admin.kubeconfig and pki are"},
         {"kubeconfig", FLAG_STRING, &o.kubeconfig, "FILE",
          "save: an administrator's; <data-dir>/admin.kubeconfig if unset"},
         {"include-pki", FLAG_BOOL, &o.include_pki, NULL,

@@ -46,8 +46,8 @@ struct engine_ops {
                int64_t lease, struct err *err);
     int (*remove)(struct engine *e, int64_t revision, struct str key, struct err *err);
     /* As put(), of a key that is not there, with create revision, mod revision, version and lease
-     * as given; mod revisions in rising order. ERR_EXISTS: the key is there; ERR_BAD_REQUEST: no key
-     * ever had such revisions. The batch goes on after both. */
+     * as given; mod revisions in rising order. ERR_EXISTS: the key is there; ERR_BAD_REQUEST: such
+     * revisions cannot be. The batch goes on after both. */
     int (*restore)(struct engine *e, const struct engine_kv *kv, struct err *err);
     /* Notes: values beside the keys, without revisions. Keeps @value under @name in the open batch
      * (opened at need); STR_NULL removes, also what is not there. ERR_TOO_LARGE: as of keys. */
