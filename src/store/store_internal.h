@@ -56,12 +56,6 @@ struct sample {
     uint64_t at_ms;
     int64_t revision;
 };
-struct raw_hold { /* history from revision on is not forgotten */
-    struct ref ref; /* the holder's and the store's */
-    int64_t revision;
-    uint64_t until_ms;
-    atomic_bool ended; /* any */
-};
 struct batch {
     VEC(struct store_txn *) txns;
     VEC(struct cache *) touched;
@@ -75,6 +69,12 @@ struct link { /* what queued callbacks hold: the store may be gone when they run
     struct ref ref;
     struct store *st; /* NULL: gone */
     bool committed;   /* the commit under way has been made, its publication not yet */
+};
+struct raw_hold { /* history from revision on is not forgotten */
+    struct ref ref; /* the holder's and the store's */
+    int64_t revision;
+    uint64_t until_ms;
+    atomic_bool ended; /* any */
 };
 struct store {
     struct store_opts opts;
@@ -92,6 +92,7 @@ struct store {
     struct store_txn *taken[STORE_BATCH_TXNS]; /* off the queue; before taken_at: in a batch */
     size_t n_taken, taken_at;
     struct batch batch;
+    VEC(struct raw_hold *) holds;
     VEC(struct lazy_write *) lazy;
     uint64_t lazy_due_ms; /* 0: nothing pending */
     uint64_t trim_due_ms; /* 0: journals are empty */
@@ -99,7 +100,6 @@ struct store {
     size_t n_samples;
     uint64_t compact_due_ms; /* 0: nothing to compact */
     int64_t compact_to;      /* under way while above compacted */
-    VEC(struct raw_hold *) holds;
     atomic_uint_fast64_t commits, n_txns, n_lazy_txns, size_bytes; /* any */
     atomic_int_fast64_t compacted;                                 /* any */
     atomic_bool closing;
@@ -153,11 +153,11 @@ static inline bool txn_is_raw(const struct store_txn *txn)
 {
     return txn->n == 1 && txn->ops[0].kind == STORE_RAW;
 }
+void raw_hold_unref(struct raw_hold *h); /** Any thread. */
 /** Runs the raw transaction of which @txn is part. */
 MUST_USE int raw_run(struct store *st, struct store_txn *txn);
 /** About how many bytes it will write. */
 size_t raw_bytes(const struct store_txn *txn);
-void raw_hold_unref(struct raw_hold *h); /** Any thread. */
 /** Takes up a compaction that a former run was told to do. */
 MUST_USE int raw_resume(struct store *st, struct err *err);
 

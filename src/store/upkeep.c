@@ -97,16 +97,16 @@ int64_t upkeep_held(struct store *st, uint64_t now)
 /* One slice. True when there are more. */
 static bool compact(struct store *st, uint64_t now)
 {
-    int64_t held = upkeep_held(st, now), current, compacted;
+    int64_t current, compacted;
     bool more = false;
     int r = 0;
 
     choose_compaction(st, now);
     st->engine->ops->revisions(st->engine, &current, &compacted);
+    current = MIN(current, upkeep_held(st, now));
     /* Lazy writes may be ahead of the engine. */
     if (st->compact_to)
-        r = st->engine->ops->compact(st->engine, MIN(MIN(st->compact_to, held), current), &more,
-                                     NULL);
+        r = st->engine->ops->compact(st->engine, MIN(st->compact_to, current), &more, NULL);
     if (r < 0) { /* a full or failing disk: the history stays a little longer */
         st->compact_due_ms = now + STORE_RETRY_MS;
         return false;
@@ -117,7 +117,7 @@ static bool compact(struct store *st, uint64_t now)
         st->compact_due_ms = MAX(st->samples[0].at_ms + st->opts.history_ms, now + step_ms(st));
     else if (!more)
         st->compact_due_ms = 0;
-    if (!more && held < st->compact_to) /* look again whether it is over */
+    if (!more && compacted < st->compact_to) /* held back: look again whether it is over */
         st->compact_due_ms = now + STORE_RETRY_MS;
     return more;
 }
