@@ -5,7 +5,7 @@ set -eu
 
 packages_build="gcc meson ninja-build pkg-config python3 libuv1-dev libssl-dev libnghttp2-dev
 libhttp-parser-dev liblmdb-dev libyaml-dev libprotobuf-c-dev protobuf-c-compiler libnftables-dev libmnl-dev
-libldns-dev libpcre2-dev zlib1g-dev libcmocka-dev"
+libldns-dev libpcre2-dev zlib1g-dev libcurl4-openssl-dev libexpat1-dev libcmocka-dev"
 packages_node="containerd runc containernetworking-plugins nftables iproute2 iptables busybox-static"
 packages_test="clang libclang-rt-14-dev clang-format python3-pytest python3-kubernetes python3-yaml
 python3-requests python3-cryptography curl nghttp2-client procps universal-ctags git etcd-server

@@ -39,6 +39,12 @@ enum { COMPONENT_BEAT_MS = 5000, COMPONENT_SILENT_MS = 4 * COMPONENT_BEAT_MS };
  *  unhealthy after COMPONENT_SILENT_MS. Any thread. */
 void apiserver_component_beat(struct apiserver *as, enum component c);
 void apiserver_component_ended(struct apiserver *as, enum component c); /** Any thread. */
+struct apiserver_snapshots { /* of the store, made on a schedule */
+    int64_t last_sec, revision; /* of the newest; 0: none */
+    uint64_t bytes, failures;
+};
+/** From now on /metrics shows @s. Any thread. */
+void apiserver_set_snapshots(struct apiserver *as, const struct apiserver_snapshots *s);
 /** Refuses new requests, ends watches, then @on_stopped on the main loop. */
 void apiserver_stop(struct apiserver *as, void (*on_stopped)(void *arg), void *arg);
 /** After on_stopped. NULL is a no-op; returns NULL. */

@@ -20,6 +20,9 @@ static const char *const verb_labels[N_VERBS] = {
 struct metrics { /* any thread */
     atomic_uint_fast64_t requests[N_VERBS][N_CODES];
     atomic_uint_fast64_t duration_us[N_VERBS];
+    atomic_bool snapshots; /* are made; the rest is of them */
+    atomic_int_fast64_t snapshot_sec, snapshot_revision;
+    atomic_uint_fast64_t snapshot_bytes, snapshot_failures;
 };
 
 int metrics_start(struct apiserver *as, struct err *err)
@@ -46,6 +49,17 @@ void metrics_request_done(struct request *rq, int status, int64_t duration_ns)
     (void)atomic_fetch_add_explicit(&m->requests[verb][code], 1, memory_order_relaxed);
     (void)atomic_fetch_add_explicit(&m->duration_us[verb], (uint64_t)duration_ns / 1000,
                                     memory_order_relaxed);
+}
+
+void apiserver_set_snapshots(struct apiserver *as, const struct apiserver_snapshots *s)
+{
+    struct metrics *m = as->metrics;
+
+    atomic_store(&m->snapshot_sec, s->last_sec);
+    atomic_store(&m->snapshot_revision, s->revision);
+    atomic_store(&m->snapshot_bytes, s->bytes);
+    atomic_store(&m->snapshot_failures, s->failures);
+    atomic_store(&m->snapshots, true);
 }
 
 static void head(struct buf *out, const char *name, const char *type, const char *help)
@@ -127,6 +141,24 @@ static void write_store(struct apiserver *as, struct buf *out)
     }
 }
 
+static void write_snapshots(const struct apiserver *as, struct buf *out)
+{
+    const struct metrics *m = as->metrics;
+
+    if (!atomic_load(&m->snapshots))
+        return;
+    number(out, "skiff_snapshot_last_success_timestamp_seconds", "gauge",
+           "Time of the newest scheduled snapshot, 0: none.",
+           (uint64_t)atomic_load(&m->snapshot_sec));
+    number(out, "skiff_snapshot_last_revision", "gauge", "Its revision.",
+           (uint64_t)atomic_load(&m->snapshot_revision));
+    number(out, "skiff_snapshot_last_bytes", "gauge", "Its size.",
+           atomic_load(&m->snapshot_bytes));
+    number(out, "skiff_snapshot_failures_total", "counter",
+           "Attempts to save a snapshot or to delete old ones that failed.",
+           atomic_load(&m->snapshot_failures));
+}
+
 static void write_process(struct apiserver *as, struct buf *out)
 {
     struct rusage use;
@@ -154,6 +186,7 @@ enum stage_result stage_metrics(struct request *rq)
 
     write_requests(rq->as, &out);
     write_store(rq->as, &out);
+    write_snapshots(rq->as, &out);
     write_process(rq->as, &out);
     r = request_answer_bytes(rq, 200, "text/plain; version=0.0.4; charset=utf-8", buf_view(&out));
     return r;

@@ -25,6 +25,7 @@ struct server {
     struct pki_names names; /* what the certificates cover */
     const char *url;        /* of the API, for clients on this machine */
     struct renewal *renewal;
+    struct snapshot_schedule *snapshots;
     struct loop *loop;
     struct store *store;
     struct jwt_key *token_key;
@@ -75,6 +76,9 @@ static int resolve_config(struct server *s, struct err *err)
     r = cidr_nth(c->service_cidr, 1, &s->arena, &c->service_ip, err);
     if (r < 0)
         return err_wrap(err, r, "--service-cluster-ip-range");
+    r = snapshot_flags_check(&c->snapshots, c->etcd_servers != NULL, err);
+    if (r < 0)
+        return r;
     if (!c->dns_ip) {
         r = cidr_nth(c->service_cidr, 10, &s->arena, &c->dns_ip, err);
         if (r < 0)
@@ -173,6 +177,27 @@ static void start_renewal(struct server *s)
     };
 
     s->renewal = renewal_new(&opts);
+}
+
+static void on_figures(void *arg, const struct snapshot_figures *f)
+{
+    struct server *s = arg;
+    struct apiserver_snapshots shown = {f->last_sec, f->revision, f->bytes, f->failures};
+
+    apiserver_set_snapshots(s->apiserver, &shown);
+}
+
+static void start_snapshots(struct server *s)
+{
+    struct snapshot_schedule_opts opts = {.loop = s->loop,
+                                          .store = s->store,
+                                          .flags = &s->config.snapshots,
+                                          .data_dir = s->config.data_dir,
+                                          .on_figures = on_figures,
+                                          .arg = s};
+
+    if (s->config.snapshots.interval_ms)
+        s->snapshots = snapshot_schedule_new(&opts);
 }
 
 static int open_api(struct server *s, struct err *err)
@@ -316,6 +341,7 @@ static void on_signal(void *arg)
     s->stopping = true;
     LOG_INFO("server", "stopping; containers go on running");
     timer_stop(&s->ready);
+    s->snapshots = snapshot_schedule_free(s->snapshots);
     loop_work(s->loop, stop_parts, on_parts_stopped, s);
 }
 
@@ -330,6 +356,7 @@ static void on_ready_poll(struct timer *t)
     LOG_INFO("server", "ready after_ms=%lld address=%s:%lld kubeconfig=%s/admin.kubeconfig",
              (long long)((loop_wall_ns(s->loop) - s->began_ns) / 1000000), s->config.bind_address,
              (long long)s->config.secure_port, s->config.data_dir);
+    start_snapshots(s);
     s->control = control_start(&s->config, &s->pki, s->apiserver);
     if (node_wanted(&s->config) &&
         node_start(&s->config, &s->pki, s->apiserver, &s->node, &err) < 0)
@@ -368,6 +395,7 @@ static int server_run(struct server *s, struct err *err)
 static void server_deinit(struct server *s)
 {
     s->renewal = renewal_free(s->renewal);
+    s->snapshots = snapshot_schedule_free(s->snapshots);
     s->apiserver = apiserver_free(s->apiserver);
     if (s->etcd && !s->etcd_stopped) /* left at once: what is under way is not waited for */
         etcd_stop(s->etcd, nothing, NULL);
@@ -412,7 +440,33 @@ static const struct server_config defaults = {
     .etcd_prefix = "/registry",
     .etcd_compact_ms = 5 * 60 * 1000,
     .anonymous_auth = true,
+    .snapshots = SNAPSHOT_FLAGS_DEFAULT,
 };
+
+static int run_with_flags(struct server *s, const struct flag *flags, int argc, char **argv,
+                          const char *usage)
+{
+    struct err err = {0};
+    int words = 0, r = flags_parse(flags, argc, argv, &words, &err);
+
+    if (r == FLAGS_HELP) {
+        flags_help(flags, usage, stdout);
+        return 0;
+    }
+    if (r == 0 && words > 0)
+        r = err_new(&err, ERR_BAD_REQUEST, "unexpected word \"%s\"; see --help", argv[1]);
+    if (r == 0)
+        r = flags_set_log_level(s->config.log_level, &err);
+    if (r < 0) {
+        fprintf(stderr, "skiff %s: %s\n", argv[0], err.msg);
+        return 2;
+    }
+    r = server_run(s, &err);
+    if (r < 0)
+        fprintf(stderr, "skiff %s: %s\n", argv[0], err.msg);
+    server_deinit(s);
+    return r < 0 ? 1 : 0;
+}
 
 /* @disable: what is not run unless the flags say so. */
 static int run_command(int argc, char **argv, const char *usage, const char *disable)
@@ -460,32 +514,13 @@ static int run_command(int argc, char **argv, const char *usage, const char *dis
          "serve the store as etcd v3 there: https for administrators, unix, or http on loopback"},
         {"resolv-conf", FLAG_STRING, &c->resolv_conf, "FILE",
          "servers for names of the world outside, for DNS and pods; /etc/resolv.conf if unset"},
+        SNAPSHOT_FLAGS(&c->snapshots),
         {"log-level", FLAG_STRING, &c->log_level, "LEVEL", "debug, info, warn or error"},
         {0}};
     /* clang-format on */
-    struct err err = {0};
-    int words = 0, r;
 
     c->disable = disable;
-    r = flags_parse(flags, argc, argv, &words, &err);
-
-    if (r == FLAGS_HELP) {
-        flags_help(flags, usage, stdout);
-        return 0;
-    }
-    if (r == 0 && words > 0)
-        r = err_new(&err, ERR_BAD_REQUEST, "unexpected word \"%s\"; see --help", argv[1]);
-    if (r == 0)
-        r = flags_set_log_level(c->log_level, &err);
-    if (r < 0) {
-        fprintf(stderr, "skiff %s: %s\n", argv[0], err.msg);
-        return 2;
-    }
-    r = server_run(&s, &err);
-    if (r < 0)
-        fprintf(stderr, "skiff %s: %s\n", argv[0], err.msg);
-    server_deinit(&s);
-    return r < 0 ? 1 : 0;
+    return run_with_flags(&s, flags, argc, argv, usage);
 }
 
 int cmd_server(int argc, char **argv)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_snapshot.c - `skiff snapshot save|status|restore FILE`. */
+/* cmd_snapshot.c - `skiff snapshot save|status|restore|list`. */
 #include "client/client_https.h"
 #include "cmd/cmd.h"
 #include "cmd/files.h"
 #include "cmd/flags.h"
 #include "cmd/snapshot.h"
 #include "cmd/snapshot_pki.h"
+#include "cmd/snapshot_place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +15,8 @@
 
 struct options {
     const char *data_dir, *kubeconfig, *output;
-    bool include_pki;
+    bool include_pki, verify;
+    struct s3_flags s3;
 };
 struct saving {
     struct loop *loop;
@@ -23,26 +25,6 @@ struct saving {
     struct buf text; /* of an answer that is no snapshot */
     struct err err;
 };
-
-int snapshot_read(const char *path, struct backup_reader *r, struct err *err)
-{
-    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-    char piece[64 * 1024];
-    ssize_t n = 1;
-    int code = 0;
-
-    if (fd < 0)
-        return err_new(err, ERR_IO, "open %s: %s", path, strerror(errno));
-    while (n > 0 && code == 0) {
-        n = read(fd, piece, sizeof(piece));
-        if (n < 0)
-            return err_new(err, ERR_IO, "read %s: %s", path, strerror(errno));
-        code = backup_feed(r, (struct str){piece, (size_t)n}, err);
-    }
-    if (code == 0)
-        code = backup_finish(r, err);
-    return code < 0 ? err_wrap(err, code, "%s", path) : 0;
-}
 
 /* ---- save ---- */
 
@@ -122,25 +104,42 @@ static int fetch_into(int fd, const struct kubeconfig *k, struct err *err)
     return s.code;
 }
 
-static int save_beside(const char *beside, const struct options *o, struct backup_reader *r,
-                       struct err *err)
+/* What the server sends, verified. */
+static int save_into(int fd, const struct options *o, struct backup_reader *r, struct err *err)
 {
     auto_arena a = {0};
-    auto_fd fd = open(beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     const char *path = o->kubeconfig ? o->kubeconfig
                                      : arena_printf(&a, "%s/admin.kubeconfig", o->data_dir);
     struct kubeconfig k = {0};
-    int code;
+    int code = kubeconfig_load(path, NULL, &k, err);
 
-    if (fd < 0)
-        return err_new(err, ERR_IO, "create %s: %s", beside, strerror(errno));
-    code = kubeconfig_load(path, NULL, &k, err);
     if (code == 0)
         code = fetch_into(fd, &k, err);
     kubeconfig_deinit(&k);
     if (code == 0 && o->include_pki)
         code = snapshot_add_pki(fd, o->data_dir, err);
-    return code < 0 ? code : snapshot_read(beside, r, err);
+    return code < 0 ? code : snapshot_read_fd(fd, r, NULL, err);
+}
+
+static int save_beside(const char *beside, const struct options *o, struct backup_reader *r,
+                       struct err *err)
+{
+    auto_fd fd = open(beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        return err_new(err, ERR_IO, "create %s: %s", beside, strerror(errno));
+    return save_into(fd, o, r, err);
+}
+
+static int save_to_s3(const char *url, const struct options *o, struct backup_reader *r,
+                      struct err *err)
+{
+    auto_fd fd = -1;
+    int code = snapshot_temporary(snapshot_tmpdir(), &fd, err);
+
+    if (code == 0)
+        code = save_into(fd, o, r, err);
+    return code < 0 ? code : snapshot_store(url, &o->s3, fd, err);
 }
 
 static int save(const char *path, const struct options *o, struct backup_reader *r,
@@ -148,12 +147,82 @@ static int save(const char *path, const struct options *o, struct backup_reader 
 {
     auto_arena a = {0};
     const char *beside = arena_printf(&a, "%s.partial", path);
-    int code = save_beside(beside, o, r, err);
+    int code;
 
+    if (s3_url_is(path))
+        return save_to_s3(path, o, r, err);
+    code = save_beside(beside, o, r, err);
     if (code == 0)
         code = file_rename(beside, path, err);
     if (code < 0)
         (void)unlink(beside);
+    return code;
+}
+
+/* ---- status, restore ---- */
+
+static int fetch_verified(const char *url, const char *tmp, const struct options *o, int *ret_fd,
+                          struct backup_reader *r, struct err *err)
+{
+    int fd, code = snapshot_temporary(tmp, &fd, err);
+
+    if (code < 0)
+        return code;
+    code = snapshot_fetch(url, &o->s3, fd, err);
+    if (code == 0) {
+        code = snapshot_read_fd(fd, r, NULL, err);
+        if (code < 0)
+            code = err_wrap(err, code, "%.200s", url);
+    }
+    if (code < 0)
+        (void)close(fd);
+    else
+        *ret_fd = fd;
+    return code;
+}
+
+static int status(const char *path, const struct options *o, struct backup_reader *r,
+                  struct err *err)
+{
+    auto_fd fd = -1;
+
+    if (s3_url_is(path))
+        return fetch_verified(path, snapshot_tmpdir(), o, &fd, r, err);
+    return snapshot_read(path, r, err);
+}
+
+static int restore_from_s3(const char *url, const struct options *o, int64_t *ret_revision,
+                           struct err *err)
+{
+    struct backup_reader r = {0};
+    auto_arena a = {0};
+    auto_fd fd = -1;
+    char *beside = arena_strdup(&a, o->data_dir), *slash = strrchr(beside, '/');
+    int code;
+
+    /* Beside the new folder: there is room for it, or there is none for the folder either. */
+    if (slash)
+        slash[slash == beside] = '\0';
+    backup_reader_init(&r);
+    code = fetch_verified(url, slash ? beside : ".", o, &fd, &r, err);
+    backup_reader_deinit(&r);
+    if (code < 0)
+        return code;
+    return snapshot_restore(arena_printf(&a, "/proc/self/fd/%d", fd), o->data_dir, ret_revision,
+                            err);
+}
+
+static int restore(const char *path, const struct options *o, struct err *err)
+{
+    int64_t revision;
+    int code;
+
+    if (!o->data_dir || !*o->data_dir)
+        return err_new(err, ERR_BAD_REQUEST, "restore wants --data-dir");
+    code = s3_url_is(path) ? restore_from_s3(path, o, &revision, err)
+                           : snapshot_restore(path, o->data_dir, &revision, err);
+    if (code == 0)
+        printf("restored to revision %lld\n", (long long)revision);
     return code;
 }
 
@@ -175,21 +244,17 @@ static void print_status(const struct backup_reader *r, bool json)
 static int act(const char *what, const char *path, const struct options *o, struct err *err)
 {
     struct backup_reader r = {0};
-    int64_t revision;
+    bool json = strcmp(o->output, "json") == 0;
     int code;
 
-    if (strcmp(what, "restore") == 0) {
-        if (!o->data_dir)
-            return err_new(err, ERR_BAD_REQUEST, "restore wants --data-dir");
-        code = snapshot_restore(path, o->data_dir, &revision, err);
-        if (code == 0)
-            printf("restored to revision %lld\n", (long long)revision);
-        return code;
-    }
+    if (strcmp(what, "restore") == 0)
+        return restore(path, o, err);
+    if (strcmp(what, "list") == 0)
+        return snapshot_list(path, &o->s3, json, o->verify, err);
     backup_reader_init(&r);
-    code = strcmp(what, "save") == 0 ? save(path, o, &r, err) : snapshot_read(path, &r, err);
+    code = strcmp(what, "save") == 0 ? save(path, o, &r, err) : status(path, o, &r, err);
     if (code == 0)
-        print_status(&r, strcmp(o->output, "json") == 0);
+        print_status(&r, json);
     backup_reader_deinit(&r);
     return code;
 }
@@ -197,8 +262,9 @@ static int act(const char *what, const char *path, const struct options *o, stru
 static int check_words(int words, char **argv, struct options *o, struct err *err)
 {
     if (words != 2 || (strcmp(argv[1], "save") != 0 && strcmp(argv[1], "status") != 0 &&
-                       strcmp(argv[1], "restore") != 0))
-        return err_new(err, ERR_BAD_REQUEST, "save, status or restore, and a file; see --help");
+                       strcmp(argv[1], "restore") != 0 && strcmp(argv[1], "list") != 0))
+        return err_new(err, ERR_BAD_REQUEST,
+                       "save, status or restore, and a file; or list, and a folder; see --help");
     if (strcmp(o->output, "table") != 0 && strcmp(o->output, "json") != 0)
         return err_new(err, ERR_BAD_REQUEST, "--output: \"%s\" is none of table, json", o->output);
     if (o->include_pki && (!o->data_dir || strcmp(argv[1], "save") != 0))
@@ -208,9 +274,15 @@ static int check_words(int words, char **argv, struct options *o, struct err *er
     return 0;
 }
 
+static const char usage[] =
+    "Usage: skiff snapshot save|status|restore FILE|s3://BUCKET/KEY [flags]\n"
+    "       skiff snapshot list DIR|s3://BUCKET/PREFIX [flags]\n\n"
+    "Saves what a running server's own store holds, checks such a file, makes a new data folder\n"
+    "of it, or lists what is in a folder or bucket. The file holds all Secrets.";
+
 int cmd_snapshot(int argc, char **argv)
 {
-    struct options o = {.output = "table"};
+    struct options o = {.output = "table", .s3 = S3_FLAGS_DEFAULT};
     const struct flag flags[] = {
         {"data-dir", FLAG_STRING, &o.data_dir, "DIR",
          "restore: the new folder; save: where the server's admin.kubeconfig and pki are"},
@@ -218,15 +290,16 @@ int cmd_snapshot(int argc, char **argv)
          "save: an administrator's; <data-dir>/admin.kubeconfig if unset"},
         {"include-pki", FLAG_BOOL, &o.include_pki, NULL,
          "save: with <data-dir>/pki, so that restore makes the same server of it"},
-        {"output", FLAG_STRING, &o.output, "FORM", "save, status: table or json"},
+        {"output", FLAG_STRING, &o.output, "FORM", "save, status, list: table or json"},
+        {"verify", FLAG_BOOL, &o.verify, NULL,
+         "list: read all snapshots to their ends; those of S3 are fetched for it"},
+        S3_FLAGS(&o.s3),
         {0}};
     struct err err = {0};
     int words = 0, r = flags_parse(flags, argc, argv, &words, &err);
 
     if (r == FLAGS_HELP) {
-        flags_help(flags, "Usage: skiff snapshot save|status|restore FILE [flags]\n\n"
-                          "Saves what a running server's own store holds, checks such a file, or\n"
-                          "makes a new data folder of it. The file holds all Secrets.", stdout);
+        flags_help(flags, usage, stdout);
         return 0;
     }
     if (r == 0)

@@ -4,6 +4,7 @@
 #include "apiserver/apiserver.h"
 #include "base/loop.h"
 #include "cmd/pki.h"
+#include "cmd/snapshot_schedule.h"
 
 struct server_config { /* flags of `skiff server`, resolved */
     const char *data_dir, *run_dir;
@@ -19,6 +20,7 @@ struct server_config { /* flags of `skiff server`, resolved */
     const char *etcd_ca, *etcd_cert, *etcd_key;
     int64_t etcd_compact_ms;
     const char *etcd_listen; /* URLs where the embedded store is served; NULL: nowhere */
+    struct snapshot_flags snapshots;
 };
 /** True unless @part is named in @c->disable. */
 bool server_enabled(const struct server_config *c, const char *part);

@@ -262,6 +262,17 @@ void time_write(struct buf *out, struct time_value t)
     buf_putc(out, 'Z');
 }
 
+void time_write_basic(struct buf *out, struct time_value t)
+{
+    auto_buf b = {0};
+
+    time_write(&b, t);
+    for (size_t i = 0; i < b.len; i++) {
+        if (b.p[i] != '-' && b.p[i] != ':')
+            buf_putc(out, b.p[i]);
+    }
+}
+
 void time_write_micro(struct buf *out, struct time_value t)
 {
     write_seconds(out, t.sec);

@@ -16,6 +16,7 @@ MUST_USE int time_parse(struct str s, struct time_value *ret_t, struct err *err)
 void time_quote(struct buf *out, struct str s);
 void time_write(struct buf *out, struct time_value t);       /** "2006-01-02T15:04:05Z". */
 void time_write_micro(struct buf *out, struct time_value t); /** "2006-01-02T15:04:05.000000Z". */
+void time_write_basic(struct buf *out, struct time_value t); /** "20060102T150405Z". */
 struct str time_str(struct arena *a, struct time_value t);   /** As time_write(). */
 struct time_value time_from_ns(int64_t wall_ns);             /** From a clock's wall_ns. */
 int64_t time_ns(struct time_value t);                        /** Back; saturates. */

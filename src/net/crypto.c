@@ -8,6 +8,7 @@
 #include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <openssl/sha.h>
 
@@ -64,6 +65,21 @@ void sha256(struct str bytes, uint8_t ret_digest[32])
 void sha512(struct str bytes, uint8_t ret_digest[64])
 {
     (void)SHA512((const unsigned char *)(bytes.p ? bytes.p : ""), bytes.len, ret_digest);
+}
+
+void hmac_sha256(struct str key, struct str bytes, uint8_t ret_mac[32])
+{
+    const unsigned char *p = (const unsigned char *)(bytes.p ? bytes.p : "");
+    const unsigned char *ok =
+        HMAC(EVP_sha256(), key.p ? key.p : "", (int)key.len, p, bytes.len, ret_mac, NULL);
+
+    assert(ok); /* it fails without memory only */
+    (void)ok;
+}
+
+void crypto_wipe(void *p, size_t n)
+{
+    OPENSSL_cleanse(p, n);
 }
 
 /* ---- keys ---- */

@@ -5,6 +5,9 @@
 
 void sha256(struct str bytes, uint8_t ret_digest[32]); /** SHA-256. */
 void sha512(struct str bytes, uint8_t ret_digest[64]); /** SHA-512. */
+void hmac_sha256(struct str key, struct str bytes, uint8_t ret_mac[32]); /** HMAC of RFC 2104. */
+/** Overwrites what is secret, so that it does not stay in freed memory. */
+void crypto_wipe(void *p, size_t n);
 struct digest; /* a SHA-256 of bytes that come in pieces */
 struct digest *digest_new(void);                     /** Of nothing yet. */
 void digest_add(struct digest *d, struct str bytes); /** Adds @bytes. */

@@ -127,9 +127,8 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, keep=False):
-        """Ends it as an administrator would; a leak or a memory error fails the test. @keep: its
-        folder."""
+    def stop_process(self):
+        """Ends it as an administrator would; a leak or a memory error fails the test."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -138,6 +137,10 @@ class Server:
                 self.kill()
                 raise AssertionError("did not stop within 30 s: " + self.read_log())
             assert code == 0, "exit status %d: %s" % (code, self.read_log())
+
+    def stop(self, keep=False):
+        """stop_process(), and takes its folder away, unless it is to be kept."""
+        self.stop_process()
         self.log.close()
         if not keep:
             self.remove()

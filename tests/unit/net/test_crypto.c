@@ -32,6 +32,17 @@ static void test_digests_are_the_standards(void **state)
                      "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f");
 }
 
+static void test_hmac_is_the_standards(void **state)
+{
+    auto_arena a = {0};
+    uint8_t d[32];
+
+    (void)state;
+    hmac_sha256(STR("Jefe"), STR("what do ya want for nothing?"), d); /* RFC 4231, case 2 */
+    assert_str_equal(hex(&a, d, 32),
+                     "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
 static struct jwt_key *new_key(struct arena *a)
 {
     struct jwt_key *k = NULL;
@@ -162,6 +173,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_digests_are_the_standards),
+        cmocka_unit_test(test_hmac_is_the_standards),
         cmocka_unit_test(test_token_comes_back_as_signed),
         cmocka_unit_test(test_every_changed_byte_is_noticed),
         cmocka_unit_test(test_other_algorithms_are_refused),
