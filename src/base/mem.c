@@ -17,8 +17,9 @@
 #define ARENA_BLOCK_EACH false
 #endif
 
-/* With both headers just below a page, so that malloc wastes none. */
-#define BLOCK_MIN_BYTES 4064u
+/* The first is of those that malloc keeps at hand for each thread; the largest, with both headers,
+ * is just below a number of pages, so that malloc wastes none. */
+#define BLOCK_MIN_BYTES 1000u
 #define BLOCK_MAX_BYTES 65504u
 
 struct arena_block {
@@ -85,7 +86,7 @@ static struct arena_block *block_add(struct arena *a, size_t size)
 {
     struct arena_block *b;
     size_t cap = MIN(MAX(a->used_bytes, BLOCK_MIN_BYTES), BLOCK_MAX_BYTES);
-    bool alone = ARENA_BLOCK_EACH || size > cap / 4;
+    bool alone = ARENA_BLOCK_EACH || size > cap / 2;
 
     b = block_new(alone ? size : cap);
     if (alone && a->head) {
