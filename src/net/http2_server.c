@@ -98,7 +98,7 @@ static void add_header(struct h2_stream *s, struct str name, struct str value)
     struct http_request *rq = &s->x.rq;
 
     if (rq->n_headers == s->n_cap) {
-        s->n_cap = s->n_cap ? s->n_cap * 2 : 16;
+        s->n_cap = s->n_cap ? s->n_cap * 2 : 12;
         s->headers = arena_grow(&s->x.arena, s->headers, rq->n_headers, s->n_cap,
                                 sizeof(*s->headers));
         rq->headers = s->headers;
@@ -428,7 +428,8 @@ static size_t make_head(struct h2_stream *s, const struct http_answer *a, nghttp
     nghttp2_nv *v = arena_calloc(arena, a->n_extra + 4, sizeof(*v));
     size_t n = 0;
 
-    v[n++] = nv(STR(":status"), str_printf(arena, "%d", a->status));
+    v[n++] = nv(STR(":status"),
+                a->status == 200 ? STR("200") : str_printf(arena, "%d", a->status));
     v[n++] = nv(STR("date"), http_server_date(s->h2->hc->server));
     if (a->type)
         v[n++] = nv(STR("content-type"), str_from(a->type));
