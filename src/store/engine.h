@@ -60,6 +60,10 @@ struct engine_ops {
      * readable. Does a bounded amount of work a call: ret_more says whether to call again. Not
      * while a batch is open. ERR_TIMEOUT when in the future. */
     int (*compact)(struct engine *e, int64_t revision, bool *ret_more, struct err *err);
+    /* Between batches, when their answers have gone: does what was put off for their sake. @idle:
+     * nothing has been written for a while, memory that is kept for more is given back. What fails
+     * is tried again. NULL: there never is anything. */
+    void (*rest)(struct engine *e, bool idle);
     uint64_t (*size_bytes)(struct engine *e); /* on disk */
     uint64_t (*used_bytes)(struct engine *e); /* of them, holding data */
     void (*close)(struct engine *e);

@@ -6,12 +6,16 @@
  * dropped, the map doubled, and what the log has done again. So there is no limit in advance, and
  * the map of a small store stays small.
  */
+#include "base/clock.h"
 #include "store/lmdb_internal.h"
 #include <errno.h>
+#include <malloc.h>
 #include <sys/stat.h>
 
+#define NS_PER_SEC UINT64_C(1000000000)
 enum {
     RELEASE_BYTES = 4 << 20, /* values read before their pages are given back */
+    REST_BYTES = 256 << 10,  /* a log that is not worth a checkpoint for its memory's sake */
 };
 
 int lmdb_fail(struct engine_lmdb *e, int rc, const char *what, struct err *err)
@@ -447,6 +451,14 @@ static int batch_add(struct engine_lmdb *e, const struct batch_op *op, struct er
     return r;
 }
 
+static bool checkpoint_is_due(const struct engine_lmdb *e)
+{
+    if (e->log_done >= e->checkpoint_bytes)
+        return true;
+    return e->log_done >= WAL_CHECKPOINT_BYTES &&
+           clock_real()->mono_ns(clock_real()) - e->checkpoint_ns >= CHECKPOINT_SEC * NS_PER_SEC;
+}
+
 /* The log waits for a checkpoint that does not succeed: it cannot grow for ever. */
 static bool log_is_full(const struct engine_lmdb *e)
 {
@@ -548,10 +560,22 @@ static int lmdb_commit(struct engine *base, struct err *err)
     e->current = revision;
     e->state.ceiling = ceiling;
     e->lost = false;
-    /* The batch is durable. When this does not succeed, the log is longer before the next try. */
-    if (e->log_done >= e->checkpoint_bytes)
-        (void)lmdb_checkpoint(e, &e->state, NULL);
     return 0;
+}
+
+/* When a checkpoint does not succeed, the log is longer before the next try. */
+static void lmdb_rest(struct engine *base, bool idle)
+{
+    struct engine_lmdb *e = lmdb_of(base);
+
+    assert(e->ops.n == e->ops_done);
+    if (!checkpoint_is_due(e) && !(idle && e->log_done >= REST_BYTES))
+        return;
+    if (lmdb_checkpoint(e, &e->state, NULL) < 0 || !idle)
+        return;
+    wal_release(e);
+    if (lmdb_revive(e, NULL) == 0) /* LMDB gives its free pages back at its end only */
+        (void)malloc_trim(0);
 }
 
 static uint64_t lmdb_size_bytes(struct engine *base)
@@ -594,6 +618,7 @@ static const struct engine_ops lmdb_ops = {
     .commit = lmdb_commit,
     .abort = lmdb_abort,
     .compact = lmdb_compact,
+    .rest = lmdb_rest,
     .size_bytes = lmdb_size_bytes,
     .used_bytes = lmdb_used_bytes,
     .close = lmdb_close,

@@ -27,7 +27,9 @@ enum {
     FRAME_HEADER_BYTES = 40,
     OP_HEADER_BYTES = 24,
     OP_DELETED = 1,
-    CHUNK_BYTES = 256 << 10, /* the file grows by so much, zeros: later syncs write no metadata */
+    /* The file grows by at least so much, and doubles, zeros: later syncs write no metadata. */
+    CHUNK_BYTES = 256 << 10,
+    GROW_MAX_BYTES = 8 << 20,
 };
 
 static int fail_errno(struct engine_lmdb *e, const char *what, struct err *err)
@@ -115,8 +117,20 @@ void wal_reset(struct engine_lmdb *e)
     e->log_done = 0;
     e->frames = 0;
     wal_batch_drop(e);
-    if (e->log.cap > 2 * WAL_CHECKPOINT_BYTES)
-        buf_deinit(&e->log);
+}
+
+void wal_release(struct engine_lmdb *e)
+{
+    assert(!e->ops.n);
+    buf_deinit(&e->log);
+    vec_deinit(&e->ops);
+}
+
+void wal_shorten(struct engine_lmdb *e)
+{
+    if (!e->log_done && e->wal_bytes > WAL_CHECKPOINT_BYTES &&
+        ftruncate(e->wal_fd, WAL_CHECKPOINT_BYTES) == 0)
+        e->wal_bytes = WAL_CHECKPOINT_BYTES;
 }
 
 static int write_at(struct engine_lmdb *e, const char *p, size_t n, size_t at, struct err *err)
@@ -144,6 +158,7 @@ static int extend(struct engine_lmdb *e, size_t end, struct err *err)
 
     if (end <= e->wal_bytes)
         return 0;
+    end = MAX(end, e->wal_bytes + MIN(e->wal_bytes, (size_t)GROW_MAX_BYTES));
     end = (end + CHUNK_BYTES - 1) / CHUNK_BYTES * CHUNK_BYTES;
     memset(buf_reserve(&zeros, CHUNK_BYTES), 0, CHUNK_BYTES);
     while (e->wal_bytes < end) {

@@ -4,7 +4,10 @@
  */
 #include "store/store_internal.h"
 
-enum { STEPS = 16 }; /* history is forgotten in so many steps */
+enum {
+    STEPS = 16, /* history is forgotten in so many steps */
+    REST_MS = 1000,
+};
 
 static uint64_t step_ms(const struct store *st)
 {
@@ -28,11 +31,12 @@ static void sample(struct store *st, uint64_t now)
 
 void upkeep_note(struct store *st)
 {
-    uint64_t now;
+    uint64_t now = store_now_ms(st);
 
+    if (st->engine->ops->rest)
+        st->rest_due_ms = now + REST_MS;
     if (st->opts.history_ms == UINT32_MAX)
         return;
-    now = store_now_ms(st);
     sample(st, now);
     if (!st->trim_due_ms)
         st->trim_due_ms = now + st->opts.history_ms + 1;
@@ -100,9 +104,22 @@ static bool compact(struct store *st, uint64_t now)
     return more;
 }
 
+static void rest(struct store *st, uint64_t now)
+{
+    bool idle = st->rest_due_ms && st->rest_due_ms <= now;
+
+    if (!st->engine->ops->rest)
+        return;
+    st->engine->ops->rest(st->engine, idle);
+    if (idle)
+        st->rest_due_ms = 0;
+}
+
 bool upkeep_run(struct store *st)
 {
     uint64_t now = store_now_ms(st);
+
+    rest(st, now);
 
     if (st->trim_due_ms && st->trim_due_ms <= now)
         trim(st, now);
@@ -112,6 +129,9 @@ bool upkeep_run(struct store *st)
 int64_t upkeep_wait_ms(const struct store *st)
 {
     uint64_t due = st->lazy_due_ms, now;
+
+    if (st->rest_due_ms && (!due || st->rest_due_ms < due))
+        due = st->rest_due_ms;
 
     if (st->trim_due_ms && (!due || st->trim_due_ms < due))
         due = st->trim_due_ms;
