@@ -146,7 +146,7 @@ static enum stage_result answer(struct request *rq)
     struct stream *s = rq->state;
 
     if (s->txn.code < 0) {
-        struct err err = s->txn.err;
+        struct err err = *s->txn.err;
         int code = s->txn.code;
 
         stream_free(s);

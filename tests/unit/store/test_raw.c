@@ -102,7 +102,7 @@ static void check_print(struct fixture *f, int (*fn)(struct raw *, struct act *,
 {
     struct act a = {.fn = fn, .from = from};
 
-    assert_ok(act_on(&a, f->st, f->loop), &a.txn.err);
+    assert_ok(act_on(&a, f->st, f->loop), a.txn.err);
     assert_string_equal(buf_cstr(&a.out), want);
     buf_deinit(&a.out);
 }
@@ -172,7 +172,7 @@ static void many(struct fixture *f)
     struct act a = {.fn = do_many};
 
     assert_int_equal(raw_put_now(f, "/a", "1", 0), 2);
-    assert_ok(act_on(&a, f->st, f->loop), &a.txn.err);
+    assert_ok(act_on(&a, f->st, f->loop), a.txn.err);
     assert_int_equal(a.txn.revision, 3);
     assert_string_equal(buf_cstr(&a.out), "/x=1@3/3/1 ");
     buf_deinit(&a.out);
