@@ -10,7 +10,7 @@ packages_node="containerd runc containernetworking-plugins nftables iproute2 ipt
 packages_test="clang libclang-rt-14-dev clang-format python3-pytest python3-kubernetes python3-yaml
 python3-requests python3-cryptography curl nghttp2-client procps universal-ctags git etcd-server
 etcd-client"
-packages_bench="nghttp2-client nghttp2-server curl procps"
+packages_bench="nghttp2-client nghttp2-server curl procps etcd-server"
 
 want=""
 for step in "$@"; do

@@ -1,6 +1,7 @@
 /* mem.c - arenas and allocation that never fails. */
 #include "base/mem.h"
 #include <assert.h>
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,8 +19,9 @@
 #define ARENA_BLOCK_EACH false
 #endif
 
-/* With both headers just below a page, so that malloc wastes none. */
-#define BLOCK_MIN_BYTES 4064u
+/* The first is of those that malloc keeps at hand for each thread; the largest, with both headers,
+ * is just below a number of pages, so that malloc wastes none. */
+#define BLOCK_MIN_BYTES 1000u
 #define BLOCK_MAX_BYTES 65504u
 
 struct arena_block {
@@ -49,6 +51,11 @@ void *xrealloc(void *p, size_t size)
     if (!p)
         out_of_memory(1, size);
     return p;
+}
+
+void mem_trim(void)
+{
+    (void)malloc_trim(0);
 }
 
 void *xaligned(size_t align, size_t size)
@@ -118,7 +125,7 @@ static struct arena_block *block_add(struct arena *a, size_t size)
 {
     struct arena_block *b;
     size_t cap = MIN(MAX(a->used_bytes, BLOCK_MIN_BYTES), BLOCK_MAX_BYTES);
-    bool alone = ARENA_BLOCK_EACH || size > cap / 4;
+    bool alone = ARENA_BLOCK_EACH || size > cap / 2;
 
     b = block_new(alone ? size : cap);
     if (alone && a->head) {

@@ -50,6 +50,8 @@ char *xmemdupz(const void *p, size_t len) __attribute__((malloc));
 /** @size bytes at a multiple of @align (a power of two), not zeroed; aborts when memory is
  *  exhausted. The caller frees. */
 void *xaligned(size_t align, size_t size);
+/** Gives free memory back to the kernel. Takes milliseconds; for quiet moments. Any thread. */
+void mem_trim(void);
 #define xnew(type) ((type *)xcalloc(1, sizeof(type)))
 /** Bytes of this process that are in memory now, files that it maps too; 0: the kernel does not
  *  say. Any thread. */

@@ -65,19 +65,20 @@ static void ring_grow(struct queue *q)
 
 bool queue_push(struct queue *q, void *item)
 {
-    bool ok;
+    bool ok, first;
 
     assert(item);
     must(pthread_mutex_lock(&q->mutex), "mutex");
     ok = !q->closed && q->n < q->items_max;
+    first = ok && q->n == 0;
     if (ok) {
         if (q->n == q->cap)
             ring_grow(q);
         q->items[(q->head + q->n++) % q->cap] = item;
-        if (q->n == 1)
-            must(pthread_cond_signal(&q->filled), "condition");
     }
     must(pthread_mutex_unlock(&q->mutex), "mutex");
+    if (first) /* after the unlock: who is woken would run into the mutex at once */
+        must(pthread_cond_signal(&q->filled), "condition");
     return ok;
 }
 

@@ -56,6 +56,7 @@ struct etcd {
     VEC(struct lease) loaded;  /* by the first transaction */
     struct timer lease_timer;
     struct attached *attached; /* the store's thread */
+    bool no_alarm;             /* the store's thread: the last look found none, and none was set */
     struct feed *feed;
     struct timer compact_timer;
     VEC(struct etcd_sample) samples; /* of time and revision, oldest first */
@@ -85,7 +86,7 @@ struct call {
     struct grpc_server_call *gc; /* NULL: the peer has gone */
     const struct unary *unary;
     struct raw_txn txn;
-    struct arena arena; /* the answer's */
+    struct arena arena; /* of request and answer */
     ProtobufCMessage *rq, *rs;
     enum etcd_refusal refusal;
     bool running, held;
@@ -248,9 +249,9 @@ void bolt_finish(struct bolt *b, struct buf *ret_file);
 extern const struct unary unary_status, unary_hash, unary_hash_kv, unary_alarm, unary_defragment,
     unary_move_leader, unary_downgrade;
 /** Whether the alarm for want of space is on. In a raw transaction. */
-MUST_USE int alarm_active(struct raw *raw, bool *ret_active, struct err *err);
+MUST_USE int alarm_active(struct etcd *e, struct raw *raw, bool *ret_active, struct err *err);
 /** Raises it. In a raw transaction. */
-MUST_USE int alarm_raise(struct raw *raw, struct err *err);
+MUST_USE int alarm_raise(struct etcd *e, struct raw *raw, struct err *err);
 void snapshot_start(void *service, struct grpc_server_call *gc); /** The method. */
 extern const struct unary unary_member_list, unary_member_add, unary_member_remove,
     unary_member_update, unary_member_promote;

@@ -12,7 +12,9 @@ struct health {
 
 static int health_run(struct raw *raw, void *arg, struct err *err)
 {
-    return alarm_active(raw, &((struct health *)arg)->alarm, err);
+    struct health *h = arg;
+
+    return alarm_active(h->e, raw, &h->alarm, err);
 }
 
 static void health_done(struct raw_txn *txn)

@@ -311,7 +311,7 @@ int put_run(struct raw *raw, struct call *c, const Etcdserverpb__PutRequest *rq,
 int quota_check(struct raw *raw, struct call *c, struct err *err)
 {
     bool active;
-    int r = alarm_active(raw, &active, err);
+    int r = alarm_active(c->e, raw, &active, err);
 
     if (r < 0)
         return r;

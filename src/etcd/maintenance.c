@@ -13,18 +13,21 @@ static int note_found(void *arg, struct str name, struct str value)
     return 0;
 }
 
-int alarm_active(struct raw *raw, bool *ret_active, struct err *err)
+int alarm_active(struct etcd *e, struct raw *raw, bool *ret_active, struct err *err)
 {
     bool active = false;
-    int r = raw_notes(raw, NOTE_NOSPACE, note_found, &active, err);
+    int r = e->no_alarm ? 0 : raw_notes(raw, NOTE_NOSPACE, note_found, &active, err);
 
-    if (r == 0)
+    if (r == 0) {
         *ret_active = active;
+        e->no_alarm = !active;
+    }
     return r;
 }
 
-int alarm_raise(struct raw *raw, struct err *err)
+int alarm_raise(struct etcd *e, struct raw *raw, struct err *err)
 {
+    e->no_alarm = false;
     return raw_note(raw, NOTE_NOSPACE, STR("1"), err);
 }
 
@@ -44,7 +47,7 @@ static int alarm_run(struct raw *raw, struct call *c, struct err *err)
     Etcdserverpb__AlarmMember *m =
         pb_new(a, Etcdserverpb__AlarmMember, etcdserverpb__alarm_member__init);
     bool listed = false;
-    int r = alarm_active(raw, &listed, err);
+    int r = alarm_active(c->e, raw, &listed, err);
 
     if (r == 0 && rq->action == ETCDSERVERPB__ALARM_REQUEST__ALARM_ACTION__DEACTIVATE) {
         listed = listed && about_no_space(c, rq); /* what is put off is listed */
@@ -53,7 +56,7 @@ static int alarm_run(struct raw *raw, struct call *c, struct err *err)
     } else if (r == 0 && rq->action == ETCDSERVERPB__ALARM_REQUEST__ALARM_ACTION__ACTIVATE &&
                rq->alarm == ETCDSERVERPB__ALARM_TYPE__NOSPACE) {
         listed = true;
-        r = alarm_raise(raw, err);
+        r = alarm_raise(c->e, raw, err);
     }
     m->memberid = c->e->id.member;
     m->alarm = ETCDSERVERPB__ALARM_TYPE__NOSPACE;
@@ -76,7 +79,7 @@ static int status_run(struct raw *raw, struct call *c, struct err *err)
     Etcdserverpb__StatusResponse *rs =
         pb_new(a, Etcdserverpb__StatusResponse, etcdserverpb__status_response__init);
     bool active = false;
-    int r = alarm_active(raw, &active, err);
+    int r = alarm_active(c->e, raw, &active, err);
 
     if (r < 0)
         return r;

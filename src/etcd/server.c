@@ -40,10 +40,12 @@ Etcdserverpb__ResponseHeader *etcd_header(const struct etcd *e, struct arena *a,
 void etcd_send(struct grpc_server_call *gc, const ProtobufCMessage *m)
 {
     size_t n = protobuf_c_message_get_packed_size(m);
+    char small[512];
     auto_buf b = {0};
+    char *p = n <= sizeof(small) ? small : buf_reserve(&b, n);
 
-    (void)protobuf_c_message_pack(m, (uint8_t *)buf_reserve(&b, n + 1));
-    grpc_server_send(gc, (struct str){b.p, n});
+    (void)protobuf_c_message_pack(m, (uint8_t *)p);
+    grpc_server_send(gc, (struct str){p, n});
 }
 
 static void end_refused(struct grpc_server_call *gc, enum etcd_refusal why)
@@ -92,8 +94,6 @@ static void call_free_if_over(struct call *c)
 {
     if (c->gc || c->running || c->held)
         return;
-    if (c->rq)
-        protobuf_c_message_free_unpacked(c->rq, NULL);
     arena_deinit(&c->arena);
     free(c);
 }
@@ -130,8 +130,9 @@ struct raise {
 
 static int raise_run(struct raw *raw, void *arg, struct err *err)
 {
-    (void)arg;
-    return alarm_raise(raw, err);
+    const struct raise *r = arg;
+
+    return alarm_raise(r->e, raw, err);
 }
 
 static void raise_done(struct raw_txn *txn) /* a failure: the next refusal tries again */
@@ -190,22 +191,34 @@ static void call_done(struct raw_txn *txn)
 
     c->running = false;
     if (txn->code)
-        call_fail(c, txn->code, &txn->err);
+        call_fail(c, txn->code, txn->err);
     else
         call_finish(c);
     etcd_idle(e);
 }
 
+static void *alloc_in_arena(void *arena, size_t size)
+{
+    return arena_alloc(arena, size);
+}
+
+static void free_in_arena(void *arena, void *p)
+{
+    (void)arena;
+    (void)p;
+}
+
 static int call_decode(struct call *c, struct str message)
 {
     const struct etcd_config *config = &c->e->config;
+    ProtobufCAllocator in_arena = {alloc_in_arena, free_in_arena, &c->arena};
 
     if (c->unary->writes && message.len > config->request_max_bytes)
         return call_refuse(c, REFUSE_REQUEST_TOO_LARGE);
     if (c->unary == &unary_txn && !txn_depth_ok(message, config->txn_ops_max + 1))
         return call_refuse(c, REFUSE_TOO_MANY_OPS);
-    c->rq =
-        protobuf_c_message_unpack(c->unary->request, NULL, message.len, (const uint8_t *)message.p);
+    c->rq = protobuf_c_message_unpack(c->unary->request, &in_arena, message.len,
+                                      (const uint8_t *)message.p);
     if (!c->rq) {
         grpc_server_call_end(c->gc, GRPC_INTERNAL,
                              "grpc: failed to unmarshal the received message");
@@ -403,7 +416,7 @@ static void start_done(struct raw_txn *txn)
     vec_deinit(&e->loaded);
     if (txn->code == 0 && !e->stopping)
         etcd_compaction_start(e);
-    e->on_ready(e->ready_arg, txn->code ? &txn->err : NULL);
+    e->on_ready(e->ready_arg, txn->code ? txn->err : NULL);
     free(s);
     etcd_idle(e);
 }

@@ -124,7 +124,7 @@ static void snapshot_done(struct raw_txn *txn)
 
     s->running = false;
     if (s->gc && txn->code)
-        etcd_end(s->gc, txn->code, &txn->err);
+        etcd_end(s->gc, txn->code, txn->err);
     else if (s->gc)
         send_some(s);
     over(s);

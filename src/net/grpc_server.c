@@ -99,8 +99,7 @@ static void on_source_close(void *arg)
     tell_closed(call);
     buf_deinit(&call->in);
     buf_deinit(&call->out);
-    buf_deinit(&call->text);
-    free(call);
+    buf_deinit(&call->text); /* the call itself is the exchange's, which ends after this */
 }
 
 /* ---- answers ---- */
@@ -112,12 +111,13 @@ size_t grpc_server_pending(const struct grpc_server_call *call)
 
 static void set_trailers(struct grpc_server_call *call)
 {
-    char status[12];
+    unsigned code = (unsigned)call->status; /* of one or two digits */
+    char digits[2] = {(char)('0' + code / 10), (char)('0' + code % 10)};
     struct http_header t[2] = {{STR_INIT("grpc-status"), STR_NULL},
                                {STR_INIT("grpc-message"), buf_view(&call->text)}};
 
-    (void)snprintf(status, sizeof(status), "%d", (int)call->status);
-    t[0].value = str_from(status);
+    assert(code < 100);
+    t[0].value = str_sub((struct str){digits, 2}, code < 10, 2);
     http_set_trailers(call->x, t, call->text.len > 0 ? 2 : 1);
 }
 
@@ -202,10 +202,12 @@ void grpc_server_call_end(struct grpc_server_call *call, enum grpc_status status
 
     if (call->ended)
         return;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args); /* truncation is fine: it is for people */
-    va_end(args);
-    encode_text(&call->text, text);
+    if (status != GRPC_OK) {
+        va_start(args, fmt);
+        (void)vsnprintf(text, sizeof(text), fmt, args); /* truncation is fine: it is for people */
+        va_end(args);
+        encode_text(&call->text, text);
+    }
     call->status = status;
     call->ended = true;
     timer_stop(&call->deadline);
@@ -224,10 +226,11 @@ void grpc_server_on_drained(struct grpc_server_call *call, size_t bytes, void (*
 
 /* ---- requests ---- */
 
-/* The next whole message at *@at of what came in; false if there is none, or none is wanted. */
-static bool next_message(struct grpc_server_call *call, size_t *at, struct str *ret_m)
+/* The next whole message at *@at of @bytes; false if there is none, or none is wanted. */
+static bool next_message(struct grpc_server_call *call, struct str bytes, size_t *at,
+                         struct str *ret_m)
 {
-    size_t have = call->in.len - *at, n;
+    size_t have = bytes.len - *at, n;
     const uint8_t *p;
 
     if (call->ended || grpc_server_pending(call) > GRPC_SERVER_PENDING_MAX || have < PREFIX_BYTES)
@@ -266,7 +269,7 @@ static void process(struct grpc_server_call *call)
     size_t at = 0, held;
     struct str m;
 
-    while (next_message(call, &at, &m))
+    while (next_message(call, buf_view(&call->in), &at, &m))
         call->on.on_message(call->on.arg, call, m);
     if (call->ended) {
         buf_deinit(&call->in); /* the rest is for nobody, and its window stays closed */
@@ -298,11 +301,16 @@ static void on_kick(struct timer *t)
 static void on_body(void *arg, struct str piece)
 {
     struct grpc_server_call *call = arg;
+    size_t at = 0;
+    struct str m;
 
     if (call->ended)
         return;
     call->held += piece.len;
-    buf_str(&call->in, piece);
+    while (call->in.len == 0 && next_message(call, piece, &at, &m))
+        call->on.on_message(call->on.arg, call, m); /* whole in this piece: not copied */
+    if (!call->ended)
+        buf_str(&call->in, str_sub(piece, at, piece.len));
     process(call);
 }
 
@@ -427,7 +435,7 @@ void grpc_server_request(struct grpc_server *s, struct http_exchange *x,
 
     if (refuse(x, rq))
         return;
-    call = xnew(struct grpc_server_call);
+    call = arena_new(http_arena(x), struct grpc_server_call);
     call->server = s;
     call->x = x;
     call->rq = rq;

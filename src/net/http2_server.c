@@ -98,7 +98,7 @@ static void add_header(struct h2_stream *s, struct str name, struct str value)
     struct http_request *rq = &s->x.rq;
 
     if (rq->n_headers == s->n_cap) {
-        s->n_cap = s->n_cap ? s->n_cap * 2 : 16;
+        s->n_cap = s->n_cap ? s->n_cap * 2 : 12;
         s->headers = arena_grow(&s->x.arena, s->headers, rq->n_headers, s->n_cap,
                                 sizeof(*s->headers));
         rq->headers = s->headers;

@@ -103,7 +103,7 @@ static int make_next(struct raw *raw, void *arg, struct err *err)
 static void on_piece(struct raw_txn *txn)
 {
     struct backup_stream *s = txn->arg;
-    struct err err = txn->err; /* fn may close the stream */
+    struct err err = *txn->err; /* fn may close the stream */
 
     s->busy = false;
     if (s->closed) {

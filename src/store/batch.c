@@ -33,7 +33,9 @@ void txn_reset(struct store_txn *txn)
     txn->failed_op = 0;
     txn->current = txn->removed = NULL;
     txn->revision = 0;
-    txn->err = (struct err){0};
+    txn->err.code = txn->err.line = 0; /* not the whole text */
+    txn->err.file = NULL;
+    txn->err.msg[0] = '\0';
     txn->next = NULL;
 }
 

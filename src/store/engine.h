@@ -74,6 +74,10 @@ struct engine_ops {
      * Not while a batch is open. ERR_IO, ERR_PARSE (damaged). After an error, or when the process
      * ends within, the old file is there or the new one, whole. */
     int (*defragment)(struct engine *e, struct err *err);
+    /* Between batches, when their answers have gone: does what was put off for their sake. @idle:
+     * nothing has been written for a while, memory that is kept for more is given back. @now_ms: of
+     * a clock that never goes back. What fails is tried again. NULL: there never is anything. */
+    void (*rest)(struct engine *e, uint64_t now_ms, bool idle);
     uint64_t (*size_bytes)(struct engine *e); /* on disk */
     uint64_t (*used_bytes)(struct engine *e); /* of them, holding data */
     void (*close)(struct engine *e);

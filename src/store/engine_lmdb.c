@@ -12,6 +12,7 @@
 
 enum {
     RELEASE_BYTES = 4 << 20, /* values read before their pages are given back */
+    REST_BYTES = 256 << 10,  /* a log that is not worth a checkpoint for its memory's sake */
     /* After a storm the log may not grow for hours: a small batch then ends the transaction, whose
      * pages compaction has in memory. */
     QUIET_SWEPT = 512,
@@ -507,6 +508,19 @@ static int batch_add(struct engine_lmdb *e, const struct batch_op *op, struct er
     return r;
 }
 
+static bool checkpoint_is_due(const struct engine_lmdb *e, uint64_t now_ms)
+{
+    if (e->log_done >= e->checkpoint_bytes || (e->swept >= QUIET_SWEPT && e->written <= QUIET_OPS))
+        return true;
+    return e->log_done >= WAL_CHECKPOINT_BYTES && now_ms - e->checkpoint_ms >= CHECKPOINT_MS;
+}
+
+/* What a storm has left in memory, or in a log that is not so short that it may wait. */
+static bool is_fat(const struct engine_lmdb *e)
+{
+    return e->log_done >= REST_BYTES || e->log.cap > 2 * REST_BYTES;
+}
+
 /* The log waits for a checkpoint that does not succeed: it cannot grow for ever. */
 static bool log_is_full(const struct engine_lmdb *e)
 {
@@ -623,10 +637,24 @@ static int lmdb_commit(struct engine *base, struct err *err)
     e->current = revision;
     e->state.ceiling = ceiling;
     e->lost = false;
-    /* The batch is durable. When this does not succeed, the log is longer before the next try. */
-    if (e->log_done >= e->checkpoint_bytes || (e->swept >= QUIET_SWEPT && e->written <= QUIET_OPS))
-        (void)lmdb_checkpoint(e, &e->state, NULL);
     return 0;
+}
+
+/* When a checkpoint does not succeed, the log is longer before the next try. */
+static void lmdb_rest(struct engine *base, uint64_t now_ms, bool idle)
+{
+    struct engine_lmdb *e = lmdb_of(base);
+    bool fat = idle && is_fat(e);
+
+    assert(e->ops.n == e->ops_done);
+    if (!checkpoint_is_due(e, now_ms) && !fat)
+        return;
+    e->checkpoint_ms = now_ms;
+    if (lmdb_checkpoint(e, &e->state, NULL) < 0 || !fat)
+        return;
+    wal_release(e);
+    if (lmdb_revive(e, NULL) == 0) /* LMDB gives its free pages back at its end only */
+        mem_trim();
 }
 
 static const char *lmdb_trouble(struct engine *base)
@@ -680,6 +708,7 @@ static const struct engine_ops lmdb_ops = {
     .trouble = lmdb_trouble,
     .compact = lmdb_compact,
     .defragment = lmdb_defragment,
+    .rest = lmdb_rest,
     .size_bytes = lmdb_size_bytes,
     .used_bytes = lmdb_used_bytes,
     .close = lmdb_close,

@@ -3,6 +3,7 @@
  *     engine_lmdb.c  reads, the open batch, commit
  *     lmdb_wal.c     the log that makes a batch durable
  *     lmdb_open.c    open, checkpoint, close
+ *     lmdb_early.c   keeps the disk busy during a checkpoint
  *     lmdb_check.c   looks for damage before LMDB opens its file
  *     lmdb_record.c  what records look like
  *     lmdb_note.c    small values without revisions
@@ -71,7 +72,8 @@ struct engine_lmdb {
     struct buf log;          /* as in its file: since the last checkpoint, then the open batch */
     VEC(struct batch_op) ops; /* in log */
     size_t log_done, ops_done; /* of these: committed */
-    size_t checkpoint_bytes; /* so long a log is checkpointed */
+    size_t checkpoint_bytes; /* so long a log is checkpointed at once */
+    uint64_t checkpoint_ms;  /* when the last one was for its length */
     uint64_t frames;         /* committed since the checkpoint */
     int64_t log_revision;    /* the last one in the log that was found at open; 0: none */
     int wal_fd;
@@ -97,7 +99,12 @@ enum {
     RECORD_HEADER_BYTES = 48,
     ENTRY_BYTES = 36,
     STATE_BYTES = 52,
+    /* A log is checkpointed when it is so long and the last such is CHECKPOINT_MS ago, or
+     * when it is as long as the larger number: a checkpoint rewrites each page of the key table
+     * that a change has touched, whether one has or fifty. */
     WAL_CHECKPOINT_BYTES = 1 << 20,
+    WAL_CHECKPOINT_MAX_BYTES = 16 << 20,
+    CHECKPOINT_MS = 2000,
 };
 
 static inline struct engine_lmdb *lmdb_of(struct engine *e)
@@ -171,7 +178,16 @@ void wal_op_drop(struct engine_lmdb *e, const struct batch_op *op);
 MUST_USE int wal_commit(struct engine_lmdb *e, int64_t ceiling, struct err *err);
 void wal_batch_drop(struct engine_lmdb *e); /** Forgets the open batch. */
 void wal_reset(struct engine_lmdb *e);      /** Forgets everything: it is in LMDB's file. */
+void wal_release(struct engine_lmdb *e);    /** Gives the memory of an empty log back. */
+void wal_shorten(struct engine_lmdb *e);    /** Cuts the file of an empty log, if it is long. */
 uint64_t wal_new_salt(void);                /** A salt that nobody can guess. */
+
+/* lmdb_early.c */
+struct early;
+/** Starts to write to the disk what LMDB's commit, which follows, gives to the kernel. NULL: it is
+ *  not done. */
+struct early *early_start(struct engine_lmdb *e);
+struct early *early_end(struct early *w); /** Ends that. NULL is a no-op; returns NULL. */
 
 /* Records: lmdb_record.c */
 /** The rev table's key of @at. */

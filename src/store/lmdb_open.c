@@ -5,7 +5,12 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-enum { MAP_START_BYTES = 64 << 20, TABLES = 4, READERS = 8 };
+enum {
+    MAP_START_BYTES = 64 << 20,
+    TABLES = 4,
+    READERS = 8,
+    EARLY_BYTES = 4 << 20, /* a log whose checkpoint is long */
+};
 static const unsigned NEW_FLAGS = MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS;
 
 static int fail_errno(struct err *err, const char *what, const char *path)
@@ -247,18 +252,21 @@ static int checkpoint(struct engine_lmdb *e, const struct engine_state *state, s
 {
     struct engine_state s = *state;
     MDB_txn *txn;
-    int r = e->renamed ? lmdb_dir_sync(e->dir, err) : 0, rc;
+    struct early *early = NULL;
+    int r = e->renamed ? lmdb_dir_sync(e->dir, err) : 0, rc = 0;
 
     assert(e->ops.n == e->ops_done);
     /* Until the folder is synced the next open may find the file of before, which needs the log. */
     if (r < 0)
         return r;
     e->renamed = false;
+    if (e->log_done >= EARLY_BYTES)
+        early = early_start(e);
     s.salt = wal_new_salt();
     do {
         r = lmdb_ready(e, err);
         if (r < 0)
-            return r;
+            break;
         s.scanned = e->scanned; /* what the transaction has, if it was not lost */
         rc = e->txn ? 0 : mdb_txn_begin(e->env, NULL, 0, &txn);
         if (!rc && !e->txn)
@@ -268,7 +276,8 @@ static int checkpoint(struct engine_lmdb *e, const struct engine_state *state, s
         lmdb_txn_drop(e);
         r = rc == MDB_MAP_FULL ? lmdb_grow(e, err) : 0;
     } while (rc == MDB_MAP_FULL && r == 0);
-    if (rc || r < 0)
+    early = early_end(early);
+    if (r < 0 || rc)
         return r < 0 ? r : lmdb_fail(e, rc, "checkpoint", err);
     e->state = s;
     e->scanned = s.scanned;
@@ -311,7 +320,10 @@ static int state_begin(struct engine_lmdb *e, struct err *err)
     s.clean = false;
     s.current = e->current;
     s.ceiling = e->current + 2 * ENGINE_REVISIONS_AHEAD;
-    return lmdb_checkpoint(e, &s, err);
+    r = lmdb_checkpoint(e, &s, err);
+    if (r == 0)
+        wal_release(e);
+    return r;
 }
 
 static void engine_free(struct engine_lmdb *e)
@@ -333,7 +345,7 @@ int lmdb_setup(struct engine_lmdb *e, const char *dir, struct err *err)
     crc32c_init(&e->crc);
     e->dir = xstrdup(dir);
     e->lock_fd = e->wal_fd = e->direct_fd = -1;
-    e->checkpoint_bytes = WAL_CHECKPOINT_BYTES;
+    e->checkpoint_bytes = WAL_CHECKPOINT_MAX_BYTES;
     if (mkdir(dir, 0700) && errno != EEXIST)
         r = fail_errno(err, "make", dir);
     if (r == 0)
@@ -363,8 +375,8 @@ void lmdb_close(struct engine *base)
     s.current = e->current;
     /* After a lost batch, or when this write fails, the next open starts at the ceiling: revisions
      * are skipped, none is given twice. */
-    if (!e->lost)
-        (void)lmdb_checkpoint(e, &s, NULL);
+    if (!e->lost && lmdb_checkpoint(e, &s, NULL) == 0)
+        wal_shorten(e); /* the next open reads it */
     engine_free(e);
 }
 

@@ -32,7 +32,9 @@ enum {
     OP_RESTORED = 2,
     DIRECT_ALIGN = 4096,        /* of memory, for writes past the kernel's cache */
     DIRECT_BYTES = 64 << 10,    /* of a frame at most */
-    CHUNK_BYTES = 256 << 10, /* the file grows by so much, zeros: later syncs write no metadata */
+    /* The file grows by at least so much, and doubles, zeros: later syncs write no metadata. */
+    CHUNK_BYTES = 256 << 10,
+    GROW_MAX_BYTES = 8 << 20,
 };
 
 static int fail_errno(struct engine_lmdb *e, const char *what, struct err *err)
@@ -125,8 +127,20 @@ void wal_reset(struct engine_lmdb *e)
     e->log_done = 0;
     e->frames = 0;
     wal_batch_drop(e);
-    if (e->log.cap > 2 * WAL_CHECKPOINT_BYTES)
-        buf_deinit(&e->log);
+}
+
+void wal_release(struct engine_lmdb *e)
+{
+    assert(!e->ops.n);
+    buf_deinit(&e->log);
+    vec_deinit(&e->ops);
+}
+
+void wal_shorten(struct engine_lmdb *e)
+{
+    if (!e->log_done && e->wal_bytes > WAL_CHECKPOINT_BYTES &&
+        ftruncate(e->wal_fd, WAL_CHECKPOINT_BYTES) == 0)
+        e->wal_bytes = WAL_CHECKPOINT_BYTES;
 }
 
 static void direct_open(struct engine_lmdb *e, const char *path)
@@ -190,6 +204,7 @@ static int extend(struct engine_lmdb *e, size_t end, struct err *err)
 
     if (end <= e->wal_bytes)
         return 0;
+    end = MAX(end, e->wal_bytes + MIN(e->wal_bytes, (size_t)GROW_MAX_BYTES));
     end = (end + CHUNK_BYTES - 1) / CHUNK_BYTES * CHUNK_BYTES;
     memset(buf_reserve(&zeros, CHUNK_BYTES), 0, CHUNK_BYTES);
     while (e->wal_bytes < end) {

@@ -30,7 +30,7 @@ static void raw_done(struct store_txn *base)
     base->removed = object_unref(base->removed);
     txn->code = base->code;
     txn->revision = base->revision;
-    txn->err = base->err;
+    txn->err = &base->err;
     txn->on_done(txn);
 }
 
@@ -289,7 +289,7 @@ int raw_put(struct raw *raw, struct str key, struct str value, int64_t lease, st
     struct cache *c = cache_of_key(st, key);
     int r = key_check(key, err);
 
-    if (r == 0)
+    if (r == 0 && raw->wrote) /* else it cannot be: what is there need not be read */
         r = written_before(raw, key, err);
     if (r < 0 && r != ERR_NOT_FOUND)
         return r;

@@ -28,7 +28,7 @@ struct raw_txn { /* owned by the caller, untouched by it until on_done */
     int code;         /* what run said; ERR_IO: the commit failed, nothing was written;
                          ERR_TOO_MANY, ERR_UNAVAILABLE as in store.h */
     int64_t revision; /* of its writes, or of the store when it wrote nothing */
-    struct err err;
+    const struct err *err; /* what code is about; in this structure */
     bool defragment;       /* the store's: it asked for that */
     struct store_txn base; /* the store's */
     struct store_op op;    /* the store's */

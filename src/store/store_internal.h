@@ -104,6 +104,7 @@ struct store {
     uint64_t lazy_due_ms; /* 0: nothing pending */
     uint64_t trim_due_ms; /* 0: journals are empty */
     uint64_t written_bytes; /* keys and values, since it was opened */
+    uint64_t rest_due_ms; /* 0: nothing was written since the engine's last rest */
     struct sample samples[STORE_SAMPLES]; /* oldest first */
     size_t n_samples;
     uint64_t compact_due_ms; /* 0: nothing to compact */

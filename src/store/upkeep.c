@@ -4,7 +4,10 @@
  */
 #include "store/store_internal.h"
 
-enum { STEPS = 16 }; /* history is forgotten in so many steps */
+enum {
+    STEPS = 16, /* history is forgotten in so many steps */
+    REST_MS = 1000,
+};
 
 static uint64_t step_ms(const struct store *st)
 {
@@ -38,11 +41,12 @@ static void sample(struct store *st, uint64_t now)
 
 void upkeep_note(struct store *st)
 {
-    uint64_t now;
+    uint64_t now = store_now_ms(st);
 
+    if (st->engine->ops->rest)
+        st->rest_due_ms = now + REST_MS;
     if (st->opts.history_ms == UINT32_MAX)
         return;
-    now = store_now_ms(st);
     sample(st, now);
     if (!st->trim_due_ms)
         st->trim_due_ms = now + st->opts.history_ms + 1;
@@ -134,10 +138,24 @@ static bool compact(struct store *st, uint64_t now)
     return more;
 }
 
+static void rest(struct store *st, uint64_t now)
+{
+    bool idle = st->rest_due_ms && st->rest_due_ms <= now;
+
+    if (!st->engine->ops->rest)
+        return;
+    st->engine->ops->rest(st->engine, now, idle);
+    if (st->engine->ops->trouble(st->engine))
+        store_tell(st, &st->writing, "writing to disk", st->engine->ops->trouble(st->engine));
+    if (idle)
+        st->rest_due_ms = 0;
+}
+
 bool upkeep_run(struct store *st)
 {
     uint64_t now = store_now_ms(st);
 
+    rest(st, now);
     if (st->trim_due_ms && st->trim_due_ms <= now)
         trim(st, now);
     return st->compact_due_ms && st->compact_due_ms <= now && compact(st, now);
@@ -147,6 +165,8 @@ int64_t upkeep_wait_ms(const struct store *st)
 {
     uint64_t due = st->lazy_due_ms, now;
 
+    if (st->rest_due_ms && (!due || st->rest_due_ms < due))
+        due = st->rest_due_ms;
     if (st->trim_due_ms && (!due || st->trim_due_ms < due))
         due = st->trim_due_ms;
     if (st->compact_due_ms && (!due || st->compact_due_ms < due))

@@ -62,7 +62,7 @@ struct result {
     struct grpc_call *call;
     unsigned n_messages, n_done;
     size_t bytes;
-    struct buf messages; /* each followed by '|', the first few */
+    struct buf messages; /* each followed by "|", up to about a megabyte */
     int status;
     char text[300];
     const char *reply;    /* sent at the first message */
@@ -76,7 +76,7 @@ static inline void on_message(void *arg, struct str m)
     assert_int_equal(r->n_done, 0);
     r->n_messages++;
     r->bytes += m.len;
-    if (r->messages.len < 1000) {
+    if (r->messages.len < 1 << 20) {
         buf_str(&r->messages, m);
         buf_putc(&r->messages, '|');
     }

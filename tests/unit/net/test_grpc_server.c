@@ -101,6 +101,31 @@ static void test_cancel_and_deadline_close_the_call(void **state)
     teardown(&f);
 }
 
+/* Frames of 16 KB that begin and end within messages, and within their heads. */
+static void test_messages_begin_and_end_anywhere_in_frames(void **state)
+{
+    static const char piece[300] = "begins";
+    struct fix f = {0};
+    auto_result a = {0};
+    auto_buf want = {0};
+
+    (void)state;
+    setup(&f, false);
+    start(&f, &a, "/t/Echo", STR_NULL, true, 20000);
+    for (size_t i = 0; i < 1500; i++) {
+        struct str m = {piece, i % sizeof(piece)};
+
+        grpc_call_send(a.call, m);
+        buf_str(&want, m);
+        buf_putc(&want, '|');
+    }
+    grpc_call_half_close(a.call);
+    loop_run(f.loop);
+    assert_int_equal(a.status, GRPC_OK);
+    assert_true(str_eq(buf_view(&a.messages), buf_view(&want)));
+    teardown(&f);
+}
+
 static void test_too_large_messages_end_the_call(void **state)
 {
     static char big[MESSAGE_MAX + 1];
@@ -227,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_bidi_answers_before_the_half_close),
         cmocka_unit_test(test_early_end_stops_a_client_that_still_sends),
         cmocka_unit_test(test_cancel_and_deadline_close_the_call),
+        cmocka_unit_test(test_messages_begin_and_end_anywhere_in_frames),
         cmocka_unit_test(test_too_large_messages_end_the_call),
         cmocka_unit_test(test_many_calls_at_once),
         cmocka_unit_test(test_producer_is_told_when_the_queue_drains),

@@ -64,7 +64,7 @@ static void written(struct raw_txn *txn)
     struct churn *c = w->churn;
     struct store_stats s;
 
-    assert_ok(txn->code, &txn->err);
+    assert_ok(txn->code, txn->err);
     c->wait_max_ns = MAX(c->wait_max_ns, now_ns() - w->at_ns);
     store_stats(c->f.st, &s);
     c->file_max = MAX(c->file_max, s.size_bytes);
@@ -120,7 +120,7 @@ static void look(struct fixture *f, struct look *l, int (*run)(struct raw *, voi
     raw_commit(f->st, &l->txn);
     while (!l->done)
         loop_run(f->loop);
-    assert_ok(l->txn.code, &l->txn.err);
+    assert_ok(l->txn.code, l->txn.err);
 }
 
 /* Bytes that keys and values of @n records have. */
@@ -271,7 +271,7 @@ static void test_long_history_is_compacted_beside_writes(void **state)
     churn_start(c, WRITES / 8, IN_FLIGHT);
     while (c->left || !l.done)
         loop_run(c->f.loop);
-    assert_ok(l.txn.code, &l.txn.err);
+    assert_ok(l.txn.code, l.txn.err);
     do /* until its records are gone; the suite's timeout ends a hang */
         look(&c->f, &l, used_run);
     while (l.used_bytes > bytes_of(KEYS + WRITES / 8) * 3 / 2);

@@ -228,26 +228,75 @@ static void test_restored_keys_are_in_the_log(void **state)
     place_deinit(&p);
 }
 
-/* The log stays short, whatever is written. */
+/* Writes @n values of 10,000 bytes, a batch each; rests after each if @rest. */
+static void write_long(struct place *p, int64_t first, int n, bool rest)
+{
+    char value[10000];
+
+    memset(value, 'v', sizeof(value));
+    value[sizeof(value) - 1] = '\0';
+    for (int i = 0; i < n; i++) {
+        must_put(p->e, first + i, "/k", value);
+        must_commit(p->e);
+        if (rest)
+            p->e->ops->rest(p->e, 1, false);
+    }
+}
+
+static off_t log_bytes(const struct place *p)
+{
+    char path[128];
+    struct stat st;
+
+    (void)snprintf(path, sizeof(path), "%s/wal", p->dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    return st.st_size;
+}
+
+/* The log has a limit, whatever is written, and is short after the end. */
 static void test_log_is_checkpointed(void **state)
 {
+    const int limit = 4 * WAL_CHECKPOINT_BYTES;
     struct place p;
-    char path[128], value[10000];
-    struct stat st;
 
     (void)state;
     place_init(&p, true);
     place_open(&p);
-    memset(value, 'v', sizeof(value));
-    value[sizeof(value) - 1] = '\0';
-    for (int i = 0; i < 1000; i++) {
-        must_put(p.e, 2 + i, "/k", value);
-        must_commit(p.e);
-    }
-    (void)snprintf(path, sizeof(path), "%s/wal", p.dir);
-    assert_int_equal(stat(path, &st), 0);
-    assert_in_range(st.st_size, WAL_CHECKPOINT_BYTES, WAL_CHECKPOINT_BYTES * 3 / 2);
-    assert_int_equal(st.st_mode & 0777, 0600);
+    lmdb_of(p.e)->checkpoint_bytes = (size_t)limit;
+    write_long(&p, 2, 1500, true); /* 15 MB */
+    assert_in_range(log_bytes(&p), limit, 2 * limit);
+    write_long(&p, 1502, 1500, false); /* nobody lets it rest: twice as long */
+    assert_in_range(log_bytes(&p), 2 * limit, 4 * limit);
+    place_close(&p);
+    assert_int_equal(log_bytes(&p), WAL_CHECKPOINT_BYTES);
+    place_open(&p);
+    assert_int_equal(lmdb_of(p.e)->current, 3001);
+    place_deinit(&p);
+}
+
+/* A log that has grown is kept while more may come, and gives its memory back when nothing does. */
+static void test_log_rests(void **state)
+{
+    struct place p;
+    const struct engine_lmdb *e;
+
+    (void)state;
+    place_init(&p, true);
+    place_open(&p);
+    e = lmdb_of(p.e);
+    write_long(&p, 2, 20, true);
+    p.e->ops->rest(p.e, 1, true);
+    assert_int_equal(e->ops_done, 20); /* not worth it */
+    write_long(&p, 22, 80, true);
+    assert_int_equal(e->ops_done, 100);
+    p.e->ops->rest(p.e, 1, true);
+    assert_int_equal(e->ops_done, 0);
+    assert_int_equal(e->log.cap, 0);
+    must_put(p.e, 200, "/b", "after");
+    must_remove(p.e, 201, "/k");
+    must_commit(p.e);
+    check_range(p.e, "/b=after@200/1 ");
     place_deinit(&p);
 }
 
@@ -267,6 +316,7 @@ static void test_what_compaction_changed_does_not_stay_in_memory(void **state)
     assert_non_null(lmdb_of(p.e)->txn);
     must_put(p.e, 2002, "/k", "v");
     must_commit(p.e);
+    p.e->ops->rest(p.e, 1, false);
     assert_null(lmdb_of(p.e)->txn);
     assert_int_equal(lmdb_of(p.e)->state.scanned, 2001);
     place_close(&p);
@@ -286,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_restored_keys_are_in_the_log),
         cmocka_unit_test(test_log_is_checkpointed),
         cmocka_unit_test(test_what_compaction_changed_does_not_stay_in_memory),
+        cmocka_unit_test(test_log_rests),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,7 +102,7 @@ static void check_print(struct fixture *f, int (*fn)(struct raw *, struct act *,
 {
     struct act a = {.fn = fn, .from = from};
 
-    assert_ok(act_on(&a, f->st, f->loop), &a.txn.err);
+    assert_ok(act_on(&a, f->st, f->loop), a.txn.err);
     assert_string_equal(buf_cstr(&a.out), want);
     buf_deinit(&a.out);
 }
@@ -172,7 +172,7 @@ static void many(struct fixture *f)
     struct act a = {.fn = do_many};
 
     assert_int_equal(raw_put_now(f, "/a", "1", 0), 2);
-    assert_ok(act_on(&a, f->st, f->loop), &a.txn.err);
+    assert_ok(act_on(&a, f->st, f->loop), a.txn.err);
     assert_int_equal(a.txn.revision, 3);
     assert_string_equal(buf_cstr(&a.out), "/x=1@3/3/1 ");
     buf_deinit(&a.out);
@@ -286,7 +286,7 @@ static void defragmentation(struct fixture *f)
     for (size_t i = 0; i < ARRAY_LEN(a); i++) {
         while (!a[i].done)
             loop_run(f->loop);
-        assert_ok(a[i].txn.code, &a[i].txn.err);
+        assert_ok(a[i].txn.code, a[i].txn.err);
     }
     assert_int_equal(code_of(f, do_defragment, 0), 0);
     store_stats(f->st, &s);
@@ -323,7 +323,7 @@ static void test_a_failed_defragmentation_is_told_to_who_asked(void **state)
     while (!a.done || !b.done)
         loop_run(loop);
     assert_int_equal(a.txn.code, ERR_IO);
-    assert_string_equal(a.txn.err.msg, "no space left on device");
+    assert_string_equal(a.txn.err->msg, "no space left on device");
     assert_int_equal(b.txn.code, 0);
     buf_deinit(&b.out);
     assert_int_equal(code_of(&f, do_defragment, 0), 0);

@@ -241,12 +241,63 @@ static void test_idle_store_sleeps(void **state)
     sim_free(sim);
 }
 
+struct resting { /* an engine that counts its rests */
+    struct faulty faulty;
+    int between, idle;
+};
+
+static void count_rest(struct engine *e, uint64_t now_ms, bool idle)
+{
+    struct resting *r = container_of(faulty_of(e), struct resting, faulty);
+
+    assert_true(now_ms > 0);
+    r->between += !idle;
+    r->idle += idle;
+}
+
+/* The engine rests between batches, and once, idle, a second after the last write. */
+static void test_engine_rests(void **state)
+{
+    struct sim *sim = sim_new(4);
+    struct loop *loop = sim_loop(sim, "store");
+    struct store_opts opts = {.loop = loop, .history_ms = UINT32_MAX};
+    struct resting r = {0};
+    struct engine *memory = engine_memory_new();
+    struct engine_ops ops;
+    struct store *st;
+
+    (void)state;
+    faulty_init(&r.faulty, &ops, memory);
+    ops.rest = count_rest;
+    st = store_on(&r.faulty.base, &opts);
+    sim_run_for(sim, 10000);
+    assert_int_equal(r.idle, 1); /* after the open */
+    r.idle = 0;
+    for (int i = 0; i < 3; i++) {
+        int between = r.between;
+
+        assert_true(put(st, loop, "a", "1") > 0);
+        sim_run_for(sim, 900);
+        assert_true(r.between > between);
+        assert_int_equal(r.idle, 0);
+    }
+    sim_run_for(sim, 200);
+    assert_int_equal(r.idle, 1);
+    sim_run_for(sim, 10000);
+    assert_int_equal(r.idle, 1);
+    st = store_close(st);
+    memory->ops->close(memory);
+    sim_run_for(sim, 10);
+    sim_free(sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_seeds_run_and_replay),
         cmocka_unit_test(test_close_answers_what_is_under_way),
         cmocka_unit_test(test_idle_store_sleeps),
+        cmocka_unit_test(test_engine_rests),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
