@@ -55,20 +55,22 @@ def contents(etcd):
 @pytest.fixture(scope="module")
 def written():
     """(answers by key, contents): OBJECTS, written through a server."""
-    etcd = Etcd()
-    server = Server(["--etcd-servers=" + etcd.url], command="apiserver")
-    answers = {}
-    for key, o in OBJECTS.items():
-        made = server.call("POST", url(key).rsplit("/", 1)[0], o["object"])
-        assert made.status_code == 201, (key, made.text)
-        answers[key] = made.json()
-    for group, o in (("apiextensions.k8s.io/v1/customresourcedefinitions", custom_kind()),
-                     ("apiregistration.k8s.io/v1/apiservices", api_service())):
-        made = server.call("POST", "/apis/" + group, o)
-        assert made.status_code == 201, made.text
-    yield answers, contents(etcd)
-    server.stop()
-    etcd.stop()
+    etcd, server, answers = Etcd(), None, {}
+    try:
+        server = Server(["--etcd-servers=" + etcd.url], command="apiserver")
+        for key, o in OBJECTS.items():
+            made = server.call("POST", url(key).rsplit("/", 1)[0], o["object"])
+            assert made.status_code == 201, (key, made.text)
+            answers[key] = made.json()
+        for group, o in (("apiextensions.k8s.io/v1/customresourcedefinitions", custom_kind()),
+                         ("apiregistration.k8s.io/v1/apiservices", api_service())):
+            made = server.call("POST", "/apis/" + group, o)
+            assert made.status_code == 201, made.text
+        yield answers, contents(etcd)
+    finally:
+        if server:
+            server.stop()
+        etcd.stop()
 
 
 def custom_kind():
@@ -205,21 +207,24 @@ OUTDATED = outdated_values()
 @pytest.fixture(scope="module")
 def taken(written):
     """(etcd, server, what was stored by key): a server over data that it never saw."""
-    etcd, stored = Etcd(), {}
-    for key, answer in written[0].items():
-        o = stored[key] = stored_form(answer)
-        o["metadata"].update(uid="aaaaaaaa-0000-4000-8000-%012d" % len(stored),
-                             creationTimestamp="2020-02-29T23:59:59Z", generation=3)
-        if "status" in OBJECTS[key]:
-            o["status"] = OBJECTS[key]["status"]
-        put(etcd, key, envelope(answer["apiVersion"], answer["kind"],
-                                encode(OBJECTS[key]["type"], o)))
-    for key, value in [*odd_values().items(), *((k, v[0]) for k, v in OUTDATED.items())]:
-        put(etcd, key, value)
-    server = Server(["--etcd-servers=" + etcd.url], command="apiserver")
-    yield etcd, server, stored
-    server.stop()
-    etcd.stop()
+    etcd, server, stored = Etcd(), None, {}
+    try:
+        for key, answer in written[0].items():
+            o = stored[key] = stored_form(answer)
+            o["metadata"].update(uid="aaaaaaaa-0000-4000-8000-%012d" % len(stored),
+                                 creationTimestamp="2020-02-29T23:59:59Z", generation=3)
+            if "status" in OBJECTS[key]:
+                o["status"] = OBJECTS[key]["status"]
+            put(etcd, key, envelope(answer["apiVersion"], answer["kind"],
+                                    encode(OBJECTS[key]["type"], o)))
+        for key, value in [*odd_values().items(), *((k, v[0]) for k, v in OUTDATED.items())]:
+            put(etcd, key, value)
+        server = Server(["--etcd-servers=" + etcd.url], command="apiserver")
+        yield etcd, server, stored
+    finally:
+        if server:
+            server.stop()
+        etcd.stop()
 
 
 @pytest.mark.parametrize("key", OBJECTS)
