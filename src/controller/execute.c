@@ -27,6 +27,7 @@ const char *plan_op_name(enum plan_op_kind kind)
                                         [PLAN_PATCH] = "patch",
                                         [PLAN_DELETE] = "delete",
                                         [PLAN_DELETE_COLLECTION] = "delete collection of",
+                                        [PLAN_CONFIRM_EMPTY] = "look for",
                                         [PLAN_CONFIRM_ABSENT] = "look for"};
 
     return names[kind];
@@ -77,6 +78,20 @@ static bool harmless(const struct plan_op *op, int code)
            (code == ERR_NOT_FOUND && op->ignore_missing);
 }
 
+/* Turns the answer to a list into that of CONFIRM_EMPTY. */
+static struct client_result confirm_empty(const struct plan_op *op, const struct client_result *r,
+                                          struct err *err)
+{
+    struct client_result result = {.err = err};
+
+    if (r->code < 0)
+        return *r;
+    if (r->n_objects > 0)
+        result.code = err_new(err, ERR_CONFLICT, "%zu %s of %.*s are still there", r->n_objects,
+                              op->res->plural, STR_ARG(op->ns));
+    return result;
+}
+
 /* Turns the answer to a GET into that of CONFIRM_ABSENT. */
 static struct client_result confirm(const struct plan_op *op, const struct client_result *r,
                                     struct err *err)
@@ -102,6 +117,9 @@ static void on_answer(void *arg, const struct client_result *r)
 
     if (call->op->kind == PLAN_CONFIRM_ABSENT) {
         confirmed = confirm(call->op, r, &err);
+        r = &confirmed;
+    } else if (call->op->kind == PLAN_CONFIRM_EMPTY) {
+        confirmed = confirm_empty(call->op, r, &err);
         r = &confirmed;
     }
     if (r->code < 0 && !harmless(call->op, r->code))
@@ -147,6 +165,9 @@ static void start_op(struct run *run, const struct plan_op *op)
         return;
     case PLAN_DELETE_COLLECTION:
         client_delete_collection(run->client, op->res, op->ns, &opts, on_answer, call);
+        return;
+    case PLAN_CONFIRM_EMPTY:
+        client_list(run->client, op->res, op->ns, NULL, on_answer, call);
         return;
     case PLAN_CONFIRM_ABSENT:
         client_get(run->client, op->res, op->ns, op->name, NULL, on_answer, call);

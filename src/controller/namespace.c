@@ -46,6 +46,11 @@ static void count_finalizers(const struct view *v, const struct object *o, struc
     }
 }
 
+static bool has_content(const struct resource *res)
+{
+    return resource_namespaced(res) && (res->verbs & VERB_BIT(VERB_WATCH)) && res->storage == res;
+}
+
 static void survey(const struct view *v, struct str ns, struct content *c)
 {
     c->left = arena_calloc(v->arena, api_n_resources, sizeof(*c->left));
@@ -54,8 +59,7 @@ static void survey(const struct view *v, struct str ns, struct content *c)
         struct informer_iter it;
         size_t n = 0;
 
-        if (!resource_namespaced(res) || !(res->verbs & VERB_BIT(VERB_WATCH)) ||
-            res->storage != res)
+        if (!has_content(res))
             continue;
         for (struct object *o = view_first(v, res, ns, &it); o; o = informer_next(&it)) {
             n++;
@@ -198,6 +202,16 @@ static void plan_finalize(const struct view *v, const struct object *o, struct p
                          .ignore_missing = true};
     const struct string_list *old;
 
+    /* The caches of two resources may stand at different revisions: one that shows nothing yet of
+     * what was made before the deletion must not let the namespace go. */
+    for (size_t i = 0; i < api_n_resources; i++) {
+        struct plan_op look = {
+            .kind = PLAN_CONFIRM_EMPTY, .res = api_resources[i], .ns = o->name};
+
+        if (has_content(api_resources[i]))
+            plan_add(plan, &look);
+    }
+    plan_barrier(plan);
     *ns = *OBJECT_AS(core_namespace, o);
     old = &OBJECT_AS(core_namespace, o)->spec.finalizers;
     ns->spec.finalizers.v = arena_calloc(v->arena, old->n + 1, sizeof(struct str));

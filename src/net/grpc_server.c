@@ -235,7 +235,7 @@ static bool next_message(struct grpc_server_call *call, struct str bytes, size_t
 
     if (call->ended || grpc_server_pending(call) > GRPC_SERVER_PENDING_MAX || have < PREFIX_BYTES)
         return false;
-    p = (const uint8_t *)call->in.p + *at;
+    p = (const uint8_t *)bytes.p + *at;
     n = (size_t)p[1] << 24 | (size_t)p[2] << 16 | (size_t)p[3] << 8 | p[4];
     if (p[0] != 0) {
         grpc_server_call_end(call, GRPC_UNIMPLEMENTED, "compressed messages are not supported");

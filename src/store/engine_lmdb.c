@@ -508,9 +508,16 @@ static int batch_add(struct engine_lmdb *e, const struct batch_op *op, struct er
     return r;
 }
 
+static size_t log_limit(const struct engine_lmdb *e)
+{
+    uint64_t n = MAX(e->data_bytes / 4, (uint64_t)WAL_CHECKPOINT_BUSY_BYTES);
+
+    return (size_t)MIN(n, (uint64_t)e->checkpoint_bytes);
+}
+
 static bool checkpoint_is_due(const struct engine_lmdb *e, uint64_t now_ms)
 {
-    if (e->log_done >= e->checkpoint_bytes || (e->swept >= QUIET_SWEPT && e->written <= QUIET_OPS))
+    if (e->log_done >= log_limit(e) || (e->swept >= QUIET_SWEPT && e->written <= QUIET_OPS))
         return true;
     return e->log_done >= WAL_CHECKPOINT_BYTES && now_ms - e->checkpoint_ms >= CHECKPOINT_MS;
 }
@@ -524,7 +531,7 @@ static bool is_fat(const struct engine_lmdb *e)
 /* The log waits for a checkpoint that does not succeed: it cannot grow for ever. */
 static bool log_is_full(const struct engine_lmdb *e)
 {
-    return e->ops.n == e->ops_done && e->log_done >= 2 * e->checkpoint_bytes;
+    return e->ops.n == e->ops_done && e->log_done >= 2 * log_limit(e);
 }
 
 static int key_check(struct str key, size_t value_len, struct err *err)
@@ -640,6 +647,23 @@ static int lmdb_commit(struct engine *base, struct err *err)
     return 0;
 }
 
+static uint64_t lmdb_used_bytes(struct engine *base)
+{
+    struct engine_lmdb *e = lmdb_of(base);
+    const MDB_dbi tables[] = {e->rev, e->key, e->note, e->meta};
+    uint64_t pages = 0;
+    MDB_stat s = {0};
+    MDB_txn *txn;
+
+    if (lmdb_read_begin(e, &txn, NULL) < 0)
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
+        if (mdb_stat(txn, tables[i], &s) == 0)
+            pages += s.ms_branch_pages + s.ms_leaf_pages + s.ms_overflow_pages;
+    lmdb_read_end(e);
+    return pages * s.ms_psize;
+}
+
 /* When a checkpoint does not succeed, the log is longer before the next try. */
 static void lmdb_rest(struct engine *base, uint64_t now_ms, bool idle)
 {
@@ -650,7 +674,10 @@ static void lmdb_rest(struct engine *base, uint64_t now_ms, bool idle)
     if (!checkpoint_is_due(e, now_ms) && !fat)
         return;
     e->checkpoint_ms = now_ms;
-    if (lmdb_checkpoint(e, &e->state, NULL) < 0 || !fat)
+    if (lmdb_checkpoint(e, &e->state, NULL) < 0)
+        return;
+    e->data_bytes = lmdb_used_bytes(base);
+    if (!fat)
         return;
     wal_release(e);
     if (lmdb_revive(e, NULL) == 0) /* LMDB gives its free pages back at its end only */
@@ -672,23 +699,6 @@ static uint64_t lmdb_size_bytes(struct engine *base)
     if (mdb_env_get_fd(lmdb_of(base)->env, &fd) || fstat(fd, &st))
         return 0;
     return (uint64_t)st.st_size + lmdb_of(base)->wal_bytes;
-}
-
-static uint64_t lmdb_used_bytes(struct engine *base)
-{
-    struct engine_lmdb *e = lmdb_of(base);
-    const MDB_dbi tables[] = {e->rev, e->key, e->note, e->meta};
-    uint64_t pages = 0;
-    MDB_stat s = {0};
-    MDB_txn *txn;
-
-    if (lmdb_read_begin(e, &txn, NULL) < 0)
-        return 0;
-    for (size_t i = 0; i < ARRAY_LEN(tables); i++)
-        if (mdb_stat(txn, tables[i], &s) == 0)
-            pages += s.ms_branch_pages + s.ms_leaf_pages + s.ms_overflow_pages;
-    lmdb_read_end(e);
-    return pages * s.ms_psize;
 }
 
 static const struct engine_ops lmdb_ops = {
@@ -723,6 +733,7 @@ int engine_lmdb_open(const char *dir, struct engine **ret_e, struct err *err)
     r = lmdb_setup(e, dir, err);
     if (r < 0)
         return r;
+    e->data_bytes = lmdb_used_bytes(&e->base);
     *ret_e = &e->base;
     return 0;
 }

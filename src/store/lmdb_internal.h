@@ -72,7 +72,8 @@ struct engine_lmdb {
     struct buf log;          /* as in its file: since the last checkpoint, then the open batch */
     VEC(struct batch_op) ops; /* in log */
     size_t log_done, ops_done; /* of these: committed */
-    size_t checkpoint_bytes; /* so long a log is checkpointed at once */
+    size_t checkpoint_bytes; /* the longest log that is not checkpointed at once, whatever data */
+    uint64_t data_bytes;     /* in the trees, as of the last checkpoint for the log's length */
     uint64_t checkpoint_ms;  /* when the last one was for its length */
     uint64_t frames;         /* committed since the checkpoint */
     int64_t log_revision;    /* the last one in the log that was found at open; 0: none */
@@ -99,10 +100,11 @@ enum {
     RECORD_HEADER_BYTES = 48,
     ENTRY_BYTES = 36,
     STATE_BYTES = 52,
-    /* A log is checkpointed when it is so long and the last such is CHECKPOINT_MS ago, or
-     * when it is as long as the larger number: a checkpoint rewrites each page of the key table
-     * that a change has touched, whether one has or fifty. */
+    /* A log is checkpointed when it is so long and the last such is CHECKPOINT_MS ago, or when it
+     * is as long as a quarter of the data, within these limits: a checkpoint rewrites each page of
+     * the key table that a change has touched, whether one has or fifty. */
     WAL_CHECKPOINT_BYTES = 1 << 20,
+    WAL_CHECKPOINT_BUSY_BYTES = 2 << 20,
     WAL_CHECKPOINT_MAX_BYTES = 16 << 20,
     CHECKPOINT_MS = 2000,
 };
