@@ -2,9 +2,9 @@
 /* s3.c - requests to S3, each tried again while it is worth it. */
 #include "codec/timefmt.h"
 #include "net/crypto.h"
+#include "net/s3_curl.h"
 #include "net/s3_internal.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -20,6 +20,7 @@ struct s3 {
     struct arena arena;
     struct s3_opts opts; /* texts in the arena */
     struct s3_endpoint endpoint;
+    struct s3_curl k;
     CURL *curl; /* keeps the connection between calls */
     char why[CURL_ERROR_SIZE];
 };
@@ -62,28 +63,27 @@ int s3_new(const struct s3_opts *opts, struct s3 **ret_s, struct err *err)
     s->opts.region = arena_strdup(a, opts->region ? opts->region : "us-east-1");
     s->opts.bucket = arena_strdup(a, opts->bucket);
     s->opts.ca_file = dup_or_null(a, opts->ca_file);
-    s->opts.credentials = (struct s3_credentials){.access_key = dup_or_null(a, c->access_key),
-                                                  .secret_key = dup_or_null(a, c->secret_key),
-                                                  .session_token =
-                                                      dup_or_null(a, c->session_token)};
+    s->opts.credentials =
+        (struct s3_credentials){.access_key = dup_or_null(a, c->access_key),
+                                .secret_key = dup_or_null(a, c->secret_key),
+                                .session_token = dup_or_null(a, c->session_token)};
     if (opts->timeout_sec == 0)
         s->opts.timeout_sec = S3_TIMEOUT_DEFAULT_SEC;
     r = s3_endpoint_resolve(&s->opts, a, &s->endpoint, err);
     if (r == 0)
         r = s3_credentials_check(&s->opts.credentials, err);
-    if (r < 0) {
-        arena_deinit(a);
-        free(s);
-        return r;
-    }
+    if (r == 0)
+        r = s3_curl_load(&s->k, err);
     /* Counted by libcurl, and safe with threads since 7.84. */
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
-        s->curl = curl_easy_init();
-    *ret_s = s;
-    if (s->curl)
-        return 0;
-    *ret_s = s3_free(s);
-    return err_new(err, ERR_INTERNAL, "libcurl does not start");
+    if (r == 0 && s->k.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
+        s->curl = s->k.easy_init();
+    if (r == 0 && !s->curl)
+        r = err_new(err, ERR_INTERNAL, "libcurl does not start");
+    if (r == 0)
+        *ret_s = s;
+    else
+        (void)s3_free(s);
+    return r;
 }
 
 static void wipe(const char *z)
@@ -96,9 +96,10 @@ struct s3 *s3_free(struct s3 *s)
 {
     if (!s)
         return NULL;
-    if (s->curl)
-        curl_easy_cleanup(s->curl);
-    curl_global_cleanup();
+    if (s->curl) {
+        s->k.easy_cleanup(s->curl);
+        s->k.global_cleanup();
+    }
     wipe(s->opts.credentials.secret_key);
     wipe(s->opts.credentials.session_token);
     arena_deinit(&s->arena);
@@ -136,7 +137,7 @@ static long status_of(const struct s3 *s)
 {
     long status = 0;
 
-    (void)curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
+    (void)s->k.easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
     return status;
 }
 
@@ -180,14 +181,14 @@ static int on_progress(void *arg, curl_off_t down, curl_off_t now_down, curl_off
 
 /* ---- one request ---- */
 
-static struct curl_slist *header(struct curl_slist *list, struct buf *line, const char *name,
-                                 const char *value)
+static struct curl_slist *header(const struct s3_curl *k, struct curl_slist *list, struct buf *line,
+                                 const char *name, const char *value)
 {
     struct curl_slist *longer;
 
     buf_reset(line);
     buf_printf(line, "%s: %s", name, value);
-    longer = curl_slist_append(list, buf_cstr(line));
+    longer = k->slist_append(list, buf_cstr(line));
     return longer ? longer : list; /* without memory: S3 refuses what is not signed */
 }
 
@@ -207,59 +208,62 @@ static struct curl_slist *headers(const struct transfer *t)
     time_write_basic(&date, time_from_ns(s->opts.clock->wall_ns(s->opts.clock)));
     signing.date = buf_cstr(&date);
     s3_sign(&signing, &authorization);
-    list = header(list, &line, "Host", signing.host);
-    list = header(list, &line, "X-Amz-Date", signing.date);
-    list = header(list, &line, "X-Amz-Content-Sha256", t->sha256_hex);
+    list = header(&s->k, list, &line, "Host", signing.host);
+    list = header(&s->k, list, &line, "X-Amz-Date", signing.date);
+    list = header(&s->k, list, &line, "X-Amz-Content-Sha256", t->sha256_hex);
     if (signing.credentials->session_token)
-        list = header(list, &line, "X-Amz-Security-Token", signing.credentials->session_token);
-    list = header(list, &line, "Authorization", buf_cstr(&authorization));
+        list =
+            header(&s->k, list, &line, "X-Amz-Security-Token", signing.credentials->session_token);
+    list = header(&s->k, list, &line, "Authorization", buf_cstr(&authorization));
     crypto_wipe(line.p, line.cap);
     return list;
 }
 
 static void set_transport(const struct s3 *s)
 {
+    const struct s3_curl *k = &s->k;
     CURL *c = s->curl;
 
-    (void)curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, s->endpoint.https ? "https" : "http");
-    (void)curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    (void)curl_easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    (void)curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
-    (void)curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
+    (void)k->easy_setopt(c, CURLOPT_PROTOCOLS_STR, s->endpoint.https ? "https" : "http");
+    (void)k->easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    (void)k->easy_setopt(c, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    (void)k->easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
+    (void)k->easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
     if (s->opts.ca_file) {
-        (void)curl_easy_setopt(c, CURLOPT_CAINFO, s->opts.ca_file);
-        (void)curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
+        (void)k->easy_setopt(c, CURLOPT_CAINFO, s->opts.ca_file);
+        (void)k->easy_setopt(c, CURLOPT_CAPATH, NULL);
     }
-    (void)curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
-    (void)curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT,
-                           (long)MIN(s->opts.timeout_sec, (uint32_t)CONNECT_SEC));
-    (void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    (void)curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)s->opts.timeout_sec);
+    (void)k->easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)k->easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    (void)k->easy_setopt(c, CURLOPT_CONNECTTIMEOUT,
+                         (long)MIN(s->opts.timeout_sec, (uint32_t)CONNECT_SEC));
+    (void)k->easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    (void)k->easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)s->opts.timeout_sec);
 }
 
 static void set_request(struct transfer *t, const char *url, struct curl_slist *list)
 {
+    const struct s3_curl *k = &t->s->k;
     CURL *c = t->s->curl;
 
-    (void)curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->s->why);
-    (void)curl_easy_setopt(c, CURLOPT_URL, url);
-    (void)curl_easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
-    (void)curl_easy_setopt(c, CURLOPT_HTTPHEADER, list);
-    (void)curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_receive);
-    (void)curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
-    (void)curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
-    (void)curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
-    (void)curl_easy_setopt(c, CURLOPT_XFERINFODATA, t);
+    (void)k->easy_setopt(c, CURLOPT_ERRORBUFFER, t->s->why);
+    (void)k->easy_setopt(c, CURLOPT_URL, url);
+    (void)k->easy_setopt(c, CURLOPT_PATH_AS_IS, 1L);
+    (void)k->easy_setopt(c, CURLOPT_HTTPHEADER, list);
+    (void)k->easy_setopt(c, CURLOPT_WRITEFUNCTION, on_receive);
+    (void)k->easy_setopt(c, CURLOPT_WRITEDATA, t);
+    (void)k->easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    (void)k->easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
+    (void)k->easy_setopt(c, CURLOPT_XFERINFODATA, t);
     if (strcmp(t->method, "PUT") == 0) {
-        (void)curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
-        (void)curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->bytes);
-        (void)curl_easy_setopt(c, CURLOPT_READFUNCTION, on_send);
-        (void)curl_easy_setopt(c, CURLOPT_READDATA, t);
-        (void)curl_easy_setopt(c, CURLOPT_SEEKFUNCTION, on_seek);
-        (void)curl_easy_setopt(c, CURLOPT_SEEKDATA, t);
+        (void)k->easy_setopt(c, CURLOPT_UPLOAD, 1L);
+        (void)k->easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t)t->bytes);
+        (void)k->easy_setopt(c, CURLOPT_READFUNCTION, on_send);
+        (void)k->easy_setopt(c, CURLOPT_READDATA, t);
+        (void)k->easy_setopt(c, CURLOPT_SEEKFUNCTION, on_seek);
+        (void)k->easy_setopt(c, CURLOPT_SEEKDATA, t);
     } else if (strcmp(t->method, "GET") != 0) {
-        (void)curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, t->method);
+        (void)k->easy_setopt(c, CURLOPT_CUSTOMREQUEST, t->method);
     }
 }
 
@@ -272,11 +276,11 @@ static bool may_pass(CURLcode code)
 
 static int code_of(long status)
 {
-    return status == 404                   ? ERR_NOT_FOUND
+    return status == 404                    ? ERR_NOT_FOUND
            : status == 401 || status == 403 ? ERR_FORBIDDEN
-           : status == 413                 ? ERR_TOO_LARGE
+           : status == 413                  ? ERR_TOO_LARGE
            : status == 429 || status >= 500 ? ERR_UNAVAILABLE
-                                           : ERR_IO;
+                                            : ERR_IO;
 }
 
 static int refused(struct transfer *t, long status, struct err *err)
@@ -312,7 +316,7 @@ static int judge(struct transfer *t, CURLcode code, struct err *err)
                        code == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT
                        : t->again                       ? ERR_UNAVAILABLE
                                                         : ERR_IO,
-                       "%.300s", t->s->why[0] ? t->s->why : curl_easy_strerror(code));
+                       "%.300s", t->s->why[0] ? t->s->why : t->s->k.easy_strerror(code));
     }
     return status >= 200 && status < 300 ? 0 : refused(t, status, err);
 }
@@ -332,14 +336,14 @@ static int try_once(struct transfer *t, struct err *err)
     buf_reset(&t->answer);
     t->answer.overflow = false;
     if (t->bytes_max && (ftruncate(t->fd, 0) < 0 || lseek(t->fd, 0, SEEK_SET) < 0)) {
-        curl_slist_free_all(list);
+        s->k.slist_free_all(list);
         return err_new(err, ERR_IO, "the file on this side: %s", strerror(errno));
     }
-    curl_easy_reset(s->curl);
+    s->k.easy_reset(s->curl);
     set_transport(s);
     set_request(t, buf_cstr(&url), list);
-    code = curl_easy_perform(s->curl);
-    curl_slist_free_all(list);
+    code = s->k.easy_perform(s->curl);
+    s->k.slist_free_all(list);
     return judge(t, code, err);
 }
 

@@ -6,9 +6,9 @@
 
 struct s3_signing { /* what AWS Signature Version 4 signs */
     const char *method;
-    const char *host;  /* as in the Host header */
-    const char *path;  /* encoded */
-    const char *query; /* encoded, in order of names; "" for none */
+    const char *host;       /* as in the Host header */
+    const char *path;       /* encoded */
+    const char *query;      /* encoded, in order of names; "" for none */
     const char *sha256_hex; /* of the body */
     const char *date;       /* "20130524T000000Z" */
     const char *region;

@@ -58,13 +58,16 @@ def listed(done):
 def test_saved_to_s3_and_restored_from_it(own_server, s3):
     own = own_server
     data = os.path.join(own.dir, "data")
-    assert own.call("POST", MAPS, {"metadata": {"name": "it"}, "data": {"v": "y" * 900000}}
-                    ).status_code == 201
+    for name in "it", "more", "most":
+        assert own.call("POST", MAPS, {"metadata": {"name": name}, "data": {"v": "y" * 900000}}
+                        ).status_code == 201
     key = "a folder/ä+b=c&d.snapshot"
+    s3.plan = [Refusal(503, "SlowDown", "too fast")]
     done = ask(own, s3, "save", URL + key, "--data-dir=" + data, "--output=json")
     assert done.returncode == 0, done.stderr
     info = json.loads(done.stdout)
-    assert list(s3.objects) == [key] and len(s3.objects[key]) == info["bytes"] > 900000
+    assert list(s3.objects) == [key] and len(s3.objects[key]) == info["bytes"] > 2700000
+    assert s3.requests == [("PUT", key)] * 2
     again = ask(own, s3, "status", URL + key, "--output=json")
     assert (again.returncode, json.loads(again.stdout)) == (0, info)
     own.kill()

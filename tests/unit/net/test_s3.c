@@ -250,8 +250,7 @@ static void test_bad_pages_are_refused(void **state)
         PAGE("<IsTruncated>true</IsTruncated>"),
         PAGE("<a><b><c><d><e><f><g><h>deep</h></g></f></e></d></c></b></a>"),
         PAGE("<Contents><Key>&unknown;</Key><Size>1</Size></Contents>"),
-        "<!DOCTYPE x [<!ENTITY e \"12\">]><ListBucketResult><Contents><Key>k</Key><Size>&e;</Size>"
-        "</Contents></ListBucketResult>",
+        "<!DOCTYPE x [<!ENTITY e \"2\">]><ListBucketResult>&e;</ListBucketResult>",
         "<!DOCTYPE x><ListBucketResult/>",
     };
     auto_buf longer = {0};
