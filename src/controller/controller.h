@@ -55,7 +55,7 @@ enum plan_op_kind {
     PLAN_PATCH,
     PLAN_DELETE,
     PLAN_DELETE_COLLECTION,
-    PLAN_CONFIRM_EMPTY,  /* asks the API: the plan ends, and is made again, if op.ns has any op.res */
+    PLAN_CONFIRM_EMPTY,  /* asks the API: the plan ends, and is made again, if op.ns has op.res */
     PLAN_CONFIRM_ABSENT, /* asks the API: the plan ends, and is made again, if an object with op.uid
                             (STR_NULL: any) is there after all */
 };

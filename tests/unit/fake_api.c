@@ -41,6 +41,7 @@ struct fake {
     VEC(struct fault) faults;
     VEC(char *) log;
     bool held, stalled;
+    const struct resource *held_only; /* its watches are, or NULL */
     char text[2048];
 };
 struct fake_client {
@@ -58,6 +59,11 @@ static uint64_t delay_ms(struct fake *f, uint64_t max)
     return 1 + random_below(loop_random(f->loop), max);
 }
 
+static bool is_held(const struct fake_watch *w)
+{
+    return w->fake->held || w->fake->held_only == w->res;
+}
+
 static void send_event(struct fake *f, enum watch_event_type type, struct object *o)
 {
     for (struct fake_watch *w = f->watches; w; w = w->next) {
@@ -67,7 +73,7 @@ static void send_event(struct fake *f, enum watch_event_type type, struct object
             continue;
         object_ref(o);
         vec_push(&w->queue, q);
-        if (!f->held && !timer_active(&w->timer))
+        if (!is_held(w) && !timer_active(&w->timer))
             timer_start(&w->timer, delay_ms(f, 10), 0);
     }
 }
@@ -561,7 +567,7 @@ static struct client_watch *watch(struct client *c, const struct resource *res,
     }
     w->next = f->watches;
     f->watches = w;
-    if (!f->held && w->queue.n > 0)
+    if (!is_held(w) && w->queue.n > 0)
         timer_start(&w->timer, delay_ms(f, 10), 0);
     return &w->base;
 }
@@ -688,15 +694,26 @@ void fake_stall(struct fake *f, bool stalled)
     f->stalled = stalled;
 }
 
-void fake_hold_watches(struct fake *f, bool held)
+static void hold(struct fake *f)
 {
-    f->held = held;
     for (struct fake_watch *w = f->watches; w; w = w->next) {
-        if (held)
+        if (is_held(w))
             timer_stop(&w->timer);
         else if (w->queue.n > 0)
             timer_start(&w->timer, delay_ms(f, 5), 0);
     }
+}
+
+void fake_hold_watches(struct fake *f, bool held)
+{
+    f->held = held;
+    hold(f);
+}
+
+void fake_hold_watches_of(struct fake *f, const struct resource *res)
+{
+    f->held_only = res;
+    hold(f);
 }
 
 unsigned fake_events(struct fake *f, const char *reason)

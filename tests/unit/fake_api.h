@@ -35,6 +35,8 @@ void fake_end_watches(struct fake *f, int code);
 void fake_stall(struct fake *f, bool stalled);
 /** While @held, watches deliver nothing. */
 void fake_hold_watches(struct fake *f, bool held);
+/** From now on the watches of @res, and no others, deliver nothing; NULL: all do. */
+void fake_hold_watches_of(struct fake *f, const struct resource *res);
 /** How many events with @reason were recorded (their counts summed). */
 unsigned fake_events(struct fake *f, const char *reason);
 /** The message of the last recorded event with @reason, "" if none; until the next write. */

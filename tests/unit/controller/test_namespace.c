@@ -81,6 +81,29 @@ static void an_empty_namespace_goes_at_once(void **state)
     rig_deinit(&r);
 }
 
+/* One cache is behind the others: the API is asked. */
+static void what_the_cache_does_not_show_yet_counts(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_init(&r, 6);
+    put_namespace(&r, "a");
+    rig_add(&r, &namespace_controller);
+    rig_run(&r, 3000);
+    fake_hold_watches_of(r.api, &res_core_configmaps);
+    rig_put(&r, &res_core_configmaps, "{\"metadata\":{\"namespace\":\"a\",\"name\":\"m\"}}");
+    delete_namespace(&r, "a");
+    rig_run(&r, 3000);
+    assert_int_equal(fake_calls(r.api, "update namespaces/finalize"), 0);
+    assert_non_null(fake_find(r.api, &res_core_configmaps, "a", "m"));
+    fake_hold_watches_of(r.api, NULL);
+    rig_run(&r, 20000);
+    assert_null(fake_find(r.api, &res_core_configmaps, "a", "m"));
+    assert_null(fake_find(r.api, &res_core_namespaces, NULL, "a"));
+    rig_deinit(&r);
+}
+
 static void pods_go_before_all_else(void **state)
 {
     struct rig r;
@@ -164,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_namespace_has_an_account_and_the_ca),
         cmocka_unit_test(an_empty_namespace_goes_at_once),
+        cmocka_unit_test(what_the_cache_does_not_show_yet_counts),
         cmocka_unit_test(pods_go_before_all_else),
         cmocka_unit_test(finalizers_are_told),
         cmocka_unit_test(failures_are_told_and_tried_again),
