@@ -197,10 +197,21 @@ static int make_store(struct restore *s, const char *dir, int64_t revision, stru
     return r;
 }
 
-static int restore_verified(struct restore *s, const char *data_dir, int64_t revision,
+/* @dir without the slashes at its end: a folder beside it is not one in it. */
+static const char *folder_name(const char *dir, struct arena *a)
+{
+    size_t n = strlen(dir);
+
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    return arena_memdupz(a, dir, n);
+}
+
+static int restore_verified(struct restore *s, const char *given, int64_t revision,
                             struct err *err)
 {
     auto_arena a = {0};
+    const char *data_dir = folder_name(given, &a);
     const char *beside = arena_printf(&a, "%s.restoring", data_dir);
     int r;
 

@@ -673,6 +673,9 @@ static void lmdb_rest(struct engine *base, uint64_t now_ms, bool idle)
     assert(e->ops.n == e->ops_done);
     if (!checkpoint_is_due(e, now_ms) && !fat)
         return;
+    /* One that failed has lost the transaction, and another try does all of the log again. */
+    if (e->trouble.code && now_ms - e->checkpoint_ms < CHECKPOINT_MS)
+        return;
     e->checkpoint_ms = now_ms;
     if (lmdb_checkpoint(e, &e->state, NULL) < 0)
         return;

@@ -80,6 +80,7 @@ struct engine_lmdb {
     int wal_fd;
     int direct_fd; /* of the same file, past the kernel's cache; -1: can't be */
     char *direct;  /* aligned memory for it */
+    size_t direct_cap;
     size_t wal_bytes; /* of its file */
     int64_t current; /* committed */
     struct engine_state state; /* as of the last checkpoint, but for compacted */

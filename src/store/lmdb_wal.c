@@ -31,7 +31,8 @@ enum {
     OP_DELETED = 1,
     OP_RESTORED = 2,
     DIRECT_ALIGN = 4096,        /* of memory, for writes past the kernel's cache */
-    DIRECT_BYTES = 64 << 10,    /* of a frame at most */
+    DIRECT_FIRST_BYTES = 16 << 10,
+    DIRECT_BYTES = 2 << 20, /* of a frame at most */
     /* The file grows by at least so much, and doubles, zeros: later syncs write no metadata. */
     CHUNK_BYTES = 256 << 10,
     GROW_MAX_BYTES = 8 << 20,
@@ -121,6 +122,36 @@ void wal_batch_drop(struct engine_lmdb *e)
     e->log.len = e->log_done;
 }
 
+static void direct_release(struct engine_lmdb *e)
+{
+    free(e->direct);
+    e->direct = NULL;
+    e->direct_cap = 0;
+}
+
+static void direct_close(struct engine_lmdb *e)
+{
+    if (e->direct_fd >= 0)
+        (void)close(e->direct_fd);
+    e->direct_fd = -1;
+    direct_release(e);
+}
+
+/* Aligned memory with the @n bytes at @p. */
+static const char *direct_copy(struct engine_lmdb *e, const char *p, size_t n)
+{
+    size_t cap = MAX(e->direct_cap, (size_t)DIRECT_FIRST_BYTES);
+
+    while (cap < n)
+        cap *= 2;
+    if (cap > e->direct_cap) {
+        direct_release(e);
+        e->direct = xaligned(DIRECT_ALIGN, cap);
+        e->direct_cap = cap;
+    }
+    return memcpy(e->direct, p, n);
+}
+
 void wal_reset(struct engine_lmdb *e)
 {
     e->ops_done = 0;
@@ -134,6 +165,7 @@ void wal_release(struct engine_lmdb *e)
     assert(!e->ops.n);
     buf_deinit(&e->log);
     vec_deinit(&e->ops);
+    direct_release(e);
 }
 
 void wal_shorten(struct engine_lmdb *e)
@@ -141,22 +173,6 @@ void wal_shorten(struct engine_lmdb *e)
     if (!e->log_done && e->wal_bytes > WAL_CHECKPOINT_BYTES &&
         ftruncate(e->wal_fd, WAL_CHECKPOINT_BYTES) == 0)
         e->wal_bytes = WAL_CHECKPOINT_BYTES;
-}
-
-static void direct_open(struct engine_lmdb *e, const char *path)
-{
-    e->direct_fd = open(path, O_WRONLY | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
-    if (e->direct_fd >= 0)
-        e->direct = xaligned(DIRECT_ALIGN, DIRECT_BYTES);
-}
-
-static void direct_close(struct engine_lmdb *e)
-{
-    if (e->direct_fd >= 0)
-        (void)close(e->direct_fd);
-    e->direct_fd = -1;
-    free(e->direct);
-    e->direct = NULL;
 }
 
 static int write_at(struct engine_lmdb *e, const char *p, size_t n, size_t at, struct err *err)
@@ -177,17 +193,15 @@ static int write_at(struct engine_lmdb *e, const char *p, size_t n, size_t at, s
     return 0;
 }
 
-/* Writes a frame, whose place and length are whole sectors. A short one goes past the kernel's
- * cache: a page there is copied, marked and written back, and nobody reads it. A long one goes
- * through it, since the kernel has all of it written at once; as do all where the file system or
- * the disk knows no other way. */
+/* Writes a frame, whose place and length are whole sectors, past the kernel's cache: a page there is
+ * found, copied to, marked and written back, and nobody reads it. Where the file system or the disk
+ * knows no other way, through it. */
 static int write_frame(struct engine_lmdb *e, const char *p, size_t n, size_t at, struct err *err)
 {
     ssize_t done = 0;
 
     if (e->direct_fd >= 0 && n <= DIRECT_BYTES) {
-        memcpy(e->direct, p, n);
-        done = pwrite(e->direct_fd, e->direct, n, (off_t)at);
+        done = pwrite(e->direct_fd, direct_copy(e, p, n), n, (off_t)at);
         if (done < 0 && errno == EINVAL)
             direct_close(e);
         else if (done < 0 && errno != EINTR)
@@ -378,7 +392,7 @@ int wal_open(struct engine_lmdb *e, struct err *err)
     e->wal_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (e->wal_fd < 0)
         return fail_errno(e, "open", err);
-    direct_open(e, path);
+    e->direct_fd = open(path, O_WRONLY | O_DIRECT | O_CLOEXEC | O_NOFOLLOW);
     r = read_file(e, err);
     while (r == 0 && frame_read(e, buf_view(&e->log), at, &f) && f.number == e->frames) {
         r = frame_take(e, at, &f, err);

@@ -62,7 +62,7 @@ def test_save_under_writes_and_restore(own):
     own.kill()
     data = os.path.join(own.dir, "data")
     os.rename(data, data + ".old")
-    done = snapshot(own, "restore", path, "--data-dir=" + data)
+    done = snapshot(own, "restore", path, "--data-dir=" + data + "/")
     assert (done.returncode, done.stdout) == (0, "restored to revision %d\n" % info["revision"])
     shutil.copytree(data + ".old/pki", data + "/pki")
     own.start()
