@@ -324,7 +324,8 @@ def plain(o):
 # What skiff shows beside what 1.20 does: fields of later versions, with their defaults.
 LATER = {
     "namespaces": {"metadata.labels.kubernetes.io/metadata.name": "zoo"},
-    "services": {"spec.internalTrafficPolicy": "Cluster", "spec.allocateLoadBalancerNodePorts": True},
+    "services": {"spec.internalTrafficPolicy": "Cluster", "spec.allocateLoadBalancerNodePorts": True,
+                 "spec.ipFamilies": ["IPv4"], "spec.ipFamilyPolicy": "SingleStack"},
     "statefulsets": {"spec.persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Retain"},
                      "status.availableReplicas": 0},
     "jobs": {"spec.completionMode": "NonIndexed", "spec.manualSelector": False, "spec.suspend": False,

@@ -42,6 +42,8 @@ def stored_form(answer):
     """What of an answer stands in the value."""
     o = copy.deepcopy(answer)
     del o["apiVersion"], o["kind"], o["metadata"]["resourceVersion"]
+    for claim in o.get("spec", {}).get("volumeClaimTemplates", []):
+        assert (claim.pop("apiVersion"), claim.pop("kind")) == ("v1", "PersistentVolumeClaim")
     return o
 
 
