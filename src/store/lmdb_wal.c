@@ -193,9 +193,9 @@ static int write_at(struct engine_lmdb *e, const char *p, size_t n, size_t at, s
     return 0;
 }
 
-/* Writes a frame, whose place and length are whole sectors, past the kernel's cache: a page there is
- * found, copied to, marked and written back, and nobody reads it. Where the file system or the disk
- * knows no other way, through it. */
+/* Writes a frame, whose place and length are whole sectors, past the kernel's cache: a page there
+ * is found, copied to, marked and written back, and nobody reads it. Where the file system or the
+ * disk knows no other way, through it. */
 static int write_frame(struct engine_lmdb *e, const char *p, size_t n, size_t at, struct err *err)
 {
     ssize_t done = 0;
