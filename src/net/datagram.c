@@ -6,7 +6,7 @@
 
 #include <uv.h>
 
-enum { BACKLOG = 128 };
+enum { BACKLOG = 128, MAX_CHOICES = 16 };
 
 struct datagram_stream {
     struct datagram_socket *socket;
@@ -182,36 +182,50 @@ static int listen_stream(struct datagram_socket *s, struct sockaddr_storage *sa)
     return r < 0 ? r : uv_listen((uv_stream_t *)&s->tcp, BACKLOG, on_connection);
 }
 
-int datagram_open(struct loop *l, const char *address, uint16_t port, bool streams,
-                  datagram_fn on_message, void *arg, struct datagram_socket **ret_s,
-                  struct err *err)
+/* Closed again where it fails. Returns what uv says. */
+static int open_at(struct datagram_socket *s, struct sockaddr_storage sa, bool streams)
 {
-    struct sockaddr_storage sa = {0};
-    struct datagram_socket *s;
-    int r = parse_address(address ? address : "0.0.0.0", port, &sa);
+    int r;
 
-    if (r < 0)
-        return err_new(err, ERR_BAD_REQUEST, "\"%s\" is no address", address);
-    s = xnew(struct datagram_socket);
-    s->loop = l;
-    s->on_message = on_message;
-    s->arg = arg;
     s->holds = 1;
-    (void)uv_udp_init(loop_uv(l), &s->udp);
+    (void)uv_udp_init(loop_uv(s->loop), &s->udp);
     r = uv_udp_bind(&s->udp, (struct sockaddr *)&sa, 0);
     if (r == 0)
         r = uv_udp_recv_start(&s->udp, on_alloc, on_packet);
     if (r == 0 && streams) {
         s->holds++;
-        s->env = conn_env_new(l);
-        (void)uv_tcp_init(loop_uv(l), &s->tcp);
+        s->env = conn_env_new(s->loop);
+        (void)uv_tcp_init(loop_uv(s->loop), &s->tcp);
         r = listen_stream(s, &sa);
     }
-    if (r < 0) {
+    if (r < 0)
         (void)datagram_close(s);
+    return r;
+}
+
+int datagram_open(struct loop *l, const char *address, uint16_t port, bool streams,
+                  datagram_fn on_message, void *arg, struct datagram_socket **ret_s,
+                  struct err *err)
+{
+    struct sockaddr_storage sa = {0};
+    struct datagram_socket *s = NULL;
+    int r = parse_address(address ? address : "0.0.0.0", port, &sa);
+
+    if (r < 0)
+        return err_new(err, ERR_BAD_REQUEST, "\"%s\" is no address", address);
+    /* A port that the kernel chose for UDP may be someone else's in TCP: it chooses again. */
+    for (unsigned n = 0; n < MAX_CHOICES; n++) {
+        s = xnew(struct datagram_socket);
+        s->loop = l;
+        s->on_message = on_message;
+        s->arg = arg;
+        r = open_at(s, sa, streams);
+        if (port != 0 || r != UV_EADDRINUSE)
+            break;
+    }
+    if (r < 0)
         return err_new(err, ERR_IO, "listen on %s:%u: %s", address ? address : "0.0.0.0", port,
                        uv_strerror(r));
-    }
     *ret_s = s;
     return 0;
 }

@@ -5,7 +5,11 @@
 #include "net/conn.h"
 #include "net/datagram.h"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <unistd.h>
 
 struct peer { /* a TCP client */
     struct fixture *f;
@@ -339,6 +343,45 @@ static void test_addresses(void **state)
     assert_null(datagram_close(NULL));
 }
 
+/* A network of its own, where the kernel has two ports to choose from. Returns the one before. */
+static int enter_narrow_network(void)
+{
+    static const char range[] = "40000 40001";
+    int before = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), fd;
+
+    assert_true(before >= 0);
+    if (unshare(CLONE_NEWNET)) {
+        (void)close(before);
+        skip(); /* not root */
+    }
+    fd = open("/proc/sys/net/ipv4/ip_local_port_range", O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, range, sizeof(range) - 1), sizeof(range) - 1);
+    (void)close(fd);
+    return before;
+}
+
+static void test_chosen_port_is_free_for_streams_too(void **state)
+{
+    struct sockaddr_in taken = {.sin_family = AF_INET, .sin_port = htons(40000)};
+    struct fixture *f = *state;
+    struct err err = {0};
+    int before = enter_narrow_network(), fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&taken, sizeof(taken)), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    for (unsigned i = 0; i < 16; i++) {
+        struct datagram_socket *s = NULL;
+
+        assert_ok(datagram_open(f->loop, NULL, 0, true, on_server, f, &s, &err), &err);
+        assert_int_equal(datagram_port(s), 40001);
+        assert_null(datagram_close(s));
+    }
+    (void)close(fd);
+    assert_int_equal(setns(before, CLONE_NEWNET), 0);
+    (void)close(before);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 int main(void)
 {
@@ -353,6 +396,7 @@ int main(void)
         T(test_close_in_a_message),
         T(test_close_in_a_datagram),
         T(test_addresses),
+        T(test_chosen_port_is_free_for_streams_too),
     };
 
     (void)signal(SIGPIPE, SIG_IGN);
