@@ -135,7 +135,6 @@ static void test_goes_on_for_years(void **state)
 static void test_kubeconfig_has_the_new_certificate(void **state)
 {
     struct state *s = *state;
-    auto_buf want = {0};
     struct err err = {0};
     struct stat st;
     struct str before, after;

@@ -146,8 +146,8 @@ static void test_errors_say_what(void **state)
         "{.a", "{.a[0}", "{.a[x]}", "{.n[0:1:0]}", "{.n[0:1:-1]}", "{.n[]}", "{kind}",
         "{end}", "{range .n[*]}x", "{.users[?(name=='a')]}", "{.users[?(@.name==a)]}",
         "{.users[?()]}", "{$kind}", "{.n['a',]}",
-        "{range .n[0]}{range @}{range @}{range @}{range @}{range @}{range @}{range @}{range @}"
-        "{end}{end}{end}{end}{end}{end}{end}{end}{end}",
+        ("{range .n[0]}{range @}{range @}{range @}{range @}{range @}{range @}{range @}{range @}"
+         "{end}{end}{end}{end}{end}{end}{end}{end}{end}"),
         "{.n[?(@[?(@[?(@[?(@[?(@==1)]==1)]==1)]==1)]==1)]}"};
     struct parsed *p = *state;
 
