@@ -122,10 +122,14 @@ def run_pytest(kind, build, words, count):
               flush=True)
 
 
-def run_lint(count):
-    code, out = run_program([sys.executable, os.path.join(ROOT, "tools", "lint", "lint.py")],
-                            dict(os.environ))
-    report("lint", [("tools/lint/lint.py", (1, 0, 0) if code == 0 else (0, 1, 0), out)], count)
+def run_lint(build, count):
+    results = []
+    for args in (["lint.py"], ["clang.py", os.path.abspath(build)]):
+        path = os.path.join("tools", "lint", args[0])
+        code, out = run_program([sys.executable, os.path.join(ROOT, path)] + args[1:],
+                                dict(os.environ))
+        results.append((path, (1, 0, 0) if code == 0 else (0, 1, 0), out))
+    report("lint", results, count)
 
 
 def main():
@@ -137,7 +141,7 @@ def main():
     kinds = opts.only.split(",")
     count, began = Count(), time.monotonic()
     if "lint" in kinds:
-        run_lint(count)
+        run_lint(opts.build, count)
     if "unit" in kinds:
         run_pool("unit", run_unit, [p for p in programs(opts.build, "unit", "test_")
                                     if opts.words in p], count)
