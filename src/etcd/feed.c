@@ -21,7 +21,6 @@ struct feed {
     struct arena arena;
     VEC(struct feed_event) events;
     size_t bytes;
-    bool full;
 };
 
 static int event_one(void *arg, const struct raw_kv *kv)
@@ -32,8 +31,7 @@ static int event_one(void *arg, const struct raw_kv *kv)
     Mvccpb__KeyValue *m;
 
     if ((f->events.n >= READ_EVENTS || f->bytes >= READ_BYTES) && kv->mod_revision != last) {
-        f->full = true; /* whole revisions only */
-        f->upto = last;
+        f->upto = last; /* whole revisions only */
         return 1;
     }
     if (kv->deleted) {
@@ -90,9 +88,8 @@ static int feed_run(struct raw *raw, void *arg, struct err *err)
 
     f->upto = store_revision(f->e->config.store);
     f->compacted = raw_compacted(raw);
+    f->from = MAX(f->from, f->compacted); /* who wants what was before ends */
     r = raw_changes(raw, f->from, f->upto, event_one, f, err);
-    if (r == ERR_EXPIRED)
-        return 0; /* the compacted revision tells */
     for (size_t i = 0; r >= 0 && f->want_prev && i < f->events.n; i++)
         r = find_before(f, raw, &f->events.v[i], err);
     return MIN(r, 0);
@@ -156,7 +153,6 @@ void feed_wake(struct feed *f)
         return;
     f->running = true;
     f->bytes = 0;
-    f->full = false;
     f->txn = (struct raw_txn){
         .run = feed_run, .loop = f->e->config.loop, .on_done = feed_done, .arg = f};
     etcd_busy(f->e);

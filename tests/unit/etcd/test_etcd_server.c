@@ -299,6 +299,35 @@ static void test_watches_of_a_stream(void **state)
     teardown(&f);
 }
 
+static void compact(struct fixture *f, int64_t revision)
+{
+    Etcdserverpb__CompactionRequest rq = ETCDSERVERPB__COMPACTION_REQUEST__INIT;
+
+    rq.revision = revision;
+    drop(call(f, "/etcdserverpb.KV/Compact", &rq, &etcdserverpb__compaction_response__descriptor));
+}
+
+/* The second watch is made while what the first one wants is being looked for. */
+static void test_a_watch_of_forgotten_history_takes_no_events_from_others(void **state)
+{
+    struct fixture f;
+    struct watching w;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    for (int i = 0; i < 5; i++)
+        (void)put(&f, "a", "1", 0);
+    compact(&f, 4);
+    watch_start(&w, &f);
+    watch_create(&w, "a", 2, false, false);
+    watch_create(&w, "a", 5, false, false);
+    watch_wait(&w, strlen("0+@6 1+@6 0-@0<4 1@6,a,a "));
+    assert_true(str_find(buf_view(&w.seen), STR(" 0-@0<4 ")) > 0);
+    assert_true(str_find(buf_view(&w.seen), STR(" 1@6,a,a ")) > 0);
+    watch_end(&w);
+    teardown(&f);
+}
+
 static void test_progress_is_told_to_quiet_watches(void **state)
 {
     struct fixture f;
@@ -385,6 +414,7 @@ int main(void)
         cmocka_unit_test(test_a_full_store_raises_an_alarm_and_takes_deletions),
         cmocka_unit_test(test_history_is_compacted_by_its_age),
         cmocka_unit_test(test_watches_of_a_stream),
+        cmocka_unit_test(test_a_watch_of_forgotten_history_takes_no_events_from_others),
         cmocka_unit_test(test_progress_is_told_to_quiet_watches),
         cmocka_unit_test(test_large_answers_come_in_fragments),
         cmocka_unit_test(test_ten_thousand_watches_of_a_stream),
