@@ -102,7 +102,8 @@ static void hand_out(struct feed *f)
 
         if (w->next < f->compacted && w->next <= f->upto)
             watch_compacted(w, f->compacted);
-        else if (w->next >= f->from && w->next <= f->upto && watch_open_for_more(w))
+        else if (w->next >= f->from && w->next <= f->upto && watch_open_for_more(w) &&
+                 (f->want_prev || !w->prev_kv)) /* one that came meanwhile has its turn later */
             watch_give(w, f->events.v, f->events.n, f->upto);
     }
     for (size_t i = 0; i < f->watches.n; i++)

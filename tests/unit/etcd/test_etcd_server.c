@@ -328,6 +328,28 @@ static void test_a_watch_of_forgotten_history_takes_no_events_from_others(void *
     teardown(&f);
 }
 
+/* The second watch is made while the first one's history is being read, without such values. */
+static void test_previous_values_are_there_for_who_comes_late(void **state)
+{
+    Etcdserverpb__WatchCreateRequest c = ETCDSERVERPB__WATCH_CREATE_REQUEST__INIT;
+    struct fixture f;
+    struct watching w;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    (void)put(&f, "a", "1", 0);
+    (void)put(&f, "a", "2", 0);
+    watch_start(&w, &f);
+    watch_create(&w, "a", 2, false, false);
+    c.key = bytes_of("a");
+    c.start_revision = 2;
+    c.prev_kv = true;
+    watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
+    watch_sees(&w, "0+@3 1+@3 0@3,a,a 1@3,a,a' ");
+    watch_end(&w);
+    teardown(&f);
+}
+
 static void test_progress_is_told_to_quiet_watches(void **state)
 {
     struct fixture f;
@@ -415,6 +437,7 @@ int main(void)
         cmocka_unit_test(test_history_is_compacted_by_its_age),
         cmocka_unit_test(test_watches_of_a_stream),
         cmocka_unit_test(test_a_watch_of_forgotten_history_takes_no_events_from_others),
+        cmocka_unit_test(test_previous_values_are_there_for_who_comes_late),
         cmocka_unit_test(test_progress_is_told_to_quiet_watches),
         cmocka_unit_test(test_large_answers_come_in_fragments),
         cmocka_unit_test(test_ten_thousand_watches_of_a_stream),
