@@ -328,6 +328,37 @@ static void test_a_watch_of_forgotten_history_takes_no_events_from_others(void *
     teardown(&f);
 }
 
+/* What keys were before counts for how much is read at once. */
+static void test_previous_values_are_read_in_pieces(void **state)
+{
+    Etcdserverpb__WatchCreateRequest c = ETCDSERVERPB__WATCH_CREATE_REQUEST__INIT;
+    Etcdserverpb__DeleteRangeRequest del = ETCDSERVERPB__DELETE_RANGE_REQUEST__INIT;
+    struct fixture f;
+    struct watching w;
+    auto_buf big = {0};
+
+    (void)state;
+    for (int i = 0; i < 400000; i++)
+        buf_putc(&big, 'v');
+    setup(&f, false, (struct etcd_config){0});
+    for (char key[] = "a"; *key < 'e'; ++*key)
+        (void)put(&f, key, buf_cstr(&big), 0);
+    for (char key[] = "a"; *key < 'e'; ++*key) {
+        del.key = bytes_of(key);
+        drop(call(&f, "/etcdserverpb.KV/DeleteRange", &del,
+                  &etcdserverpb__delete_range_response__descriptor));
+    }
+    c.key = bytes_of("a");
+    c.range_end = bytes_of("z");
+    c.start_revision = 6;
+    c.prev_kv = true;
+    watch_start(&w, &f);
+    watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
+    watch_sees(&w, "0+@9 0@8,a',b',c' 0@9,d' ");
+    watch_end(&w);
+    teardown(&f);
+}
+
 /* The second watch is made while the first one's history is being read, without such values. */
 static void test_previous_values_are_there_for_who_comes_late(void **state)
 {
@@ -437,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_history_is_compacted_by_its_age),
         cmocka_unit_test(test_watches_of_a_stream),
         cmocka_unit_test(test_a_watch_of_forgotten_history_takes_no_events_from_others),
+        cmocka_unit_test(test_previous_values_are_read_in_pieces),
         cmocka_unit_test(test_previous_values_are_there_for_who_comes_late),
         cmocka_unit_test(test_progress_is_told_to_quiet_watches),
         cmocka_unit_test(test_large_answers_come_in_fragments),
