@@ -328,6 +328,50 @@ static void test_a_watch_of_forgotten_history_takes_no_events_from_others(void *
     teardown(&f);
 }
 
+/* As with etcd: who has nothing more to ask may still want to hear. */
+static void test_a_watch_goes_on_after_its_peers_last_request(void **state)
+{
+    struct fixture f;
+    struct watching w;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    watch_start(&w, &f);
+    watch_create(&w, "a", 0, false, false);
+    grpc_call_half_close(w.call);
+    watch_sees(&w, "0+@1 ");
+    (void)put(&f, "a", "1", 0);
+    (void)put(&f, "a", "2", 0);
+    watch_sees(&w, "0+@1 0@2,a 0@3,a ");
+    assert_false(w.done);
+    watch_end(&w);
+    teardown(&f);
+}
+
+static void test_watches_that_cannot_be(void **state)
+{
+    Etcdserverpb__WatchCreateRequest c = ETCDSERVERPB__WATCH_CREATE_REQUEST__INIT;
+    struct fixture f;
+    struct watching w;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    watch_start(&w, &f);
+    watch_create(&w, "a", -1, false, false);
+    c.key = bytes_of("b");
+    c.range_end = bytes_of("a");
+    watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
+    c.range_end.len = 0;
+    c.watch_id = 7;
+    watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
+    watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
+    watch_sees(&w, "-1+-@1(etcdserver: mvcc: required revision has been compacted) "
+                   "-1+-@1(mvcc: watcher range is empty) 7+@1 "
+                   "-1+-@1(mvcc: duplicate watch ID provided on the WatchStream) ");
+    watch_end(&w);
+    teardown(&f);
+}
+
 /* What keys were before counts for how much is read at once. */
 static void test_previous_values_are_read_in_pieces(void **state)
 {
@@ -468,6 +512,8 @@ int main(void)
         cmocka_unit_test(test_history_is_compacted_by_its_age),
         cmocka_unit_test(test_watches_of_a_stream),
         cmocka_unit_test(test_a_watch_of_forgotten_history_takes_no_events_from_others),
+        cmocka_unit_test(test_a_watch_goes_on_after_its_peers_last_request),
+        cmocka_unit_test(test_watches_that_cannot_be),
         cmocka_unit_test(test_previous_values_are_read_in_pieces),
         cmocka_unit_test(test_previous_values_are_there_for_who_comes_late),
         cmocka_unit_test(test_progress_is_told_to_quiet_watches),
