@@ -61,7 +61,7 @@ struct etcd {
     struct timer compact_timer;
     VEC(struct etcd_sample) samples; /* of time and revision, oldest first */
     uint64_t began_ms, calls, puts, ranges, txns, deletes, watch_events; /* for /metrics */
-    size_t watchers, streams;
+    size_t watchers, streams, snapshots; /* under way */
 };
 struct etcd_sample {
     uint64_t at_ms;

@@ -502,6 +502,30 @@ static void test_ten_thousand_watches_of_a_stream(void **state)
     teardown(&f);
 }
 
+static void test_few_snapshots_are_made_at_once(void **state)
+{
+    enum { N = 6, AT_ONCE = 4 };
+    struct fixture f;
+    struct rpc rpc[N];
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < N; i++)
+            rpc_start(&rpc[i], f.loop, f.ours.client, "/etcdserverpb.Maintenance/Snapshot",
+                      STR_NULL);
+        for (int i = 0; i < N; i++) {
+            bool ok = i < AT_ONCE;
+
+            wait_for(f.loop, &rpc[i].done);
+            assert_string_equal(rpc[i].text, ok ? "" : "etcdserver: too many requests");
+            assert_int_equal(rpc[i].status, ok ? GRPC_OK : GRPC_RESOURCE_EXHAUSTED);
+            buf_deinit(&rpc[i].answer);
+        }
+    }
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -518,6 +542,7 @@ int main(void)
         cmocka_unit_test(test_previous_values_are_there_for_who_comes_late),
         cmocka_unit_test(test_progress_is_told_to_quiet_watches),
         cmocka_unit_test(test_large_answers_come_in_fragments),
+        cmocka_unit_test(test_few_snapshots_are_made_at_once),
         cmocka_unit_test(test_ten_thousand_watches_of_a_stream),
     };
 
