@@ -90,7 +90,7 @@ static void test_requests_have_limits(void **state)
     check_refused(&f, "/etcdserverpb.KV/Put", &rq, GRPC_INVALID_ARGUMENT,
                   "etcdserver: a key has 1 to 511 bytes, not 512");
     check_refused(&f, "/etcdserverpb.KV/Nothing", &rq, GRPC_UNIMPLEMENTED,
-                  "unknown method /etcdserverpb.KV/Nothing");
+                  "unknown method Nothing for service etcdserverpb.KV");
     assert_int_equal(put(&f, key + 1, "v", 0), 2);
     teardown(&f);
 }
