@@ -333,6 +333,8 @@ static const struct grpc_method methods[] = {
         {"/etcdserverpb.Watch/Watch", watch_start},
     {"/etcdserverpb.Lease/LeaseKeepAlive", lease_keep_alive},
     {"/etcdserverpb.Maintenance/Snapshot", snapshot_start},
+    {"/grpc.health.v1.Health/Check", health_check},
+    {"/grpc.health.v1.Health/Watch", health_watch},
 };
 
 /* ---- start ---- */
