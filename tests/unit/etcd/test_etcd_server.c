@@ -502,6 +502,22 @@ static void test_ten_thousand_watches_of_a_stream(void **state)
     teardown(&f);
 }
 
+/* Clients of gRPC try again what is unavailable, and nothing else. */
+static void test_a_server_that_stops_is_unavailable(void **state)
+{
+    struct fixture f;
+    Etcdserverpb__PutRequest rq = put_of("a", "1", 0);
+    struct rpc rpc;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    (void)put(&f, "a", "1", 0);
+    ours_stop(&f.ours); /* its connections are still there */
+    (void)rpc_call(&rpc, f.loop, f.ours.client, "/etcdserverpb.KV/Put", &rq, NULL);
+    assert_int_equal(rpc.status, GRPC_UNAVAILABLE);
+    teardown(&f);
+}
+
 static void test_few_snapshots_are_made_at_once(void **state)
 {
     enum { N = 6, AT_ONCE = 4 };
@@ -542,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_previous_values_are_there_for_who_comes_late),
         cmocka_unit_test(test_progress_is_told_to_quiet_watches),
         cmocka_unit_test(test_large_answers_come_in_fragments),
+        cmocka_unit_test(test_a_server_that_stops_is_unavailable),
         cmocka_unit_test(test_few_snapshots_are_made_at_once),
         cmocka_unit_test(test_ten_thousand_watches_of_a_stream),
     };
