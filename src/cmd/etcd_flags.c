@@ -73,6 +73,18 @@ static const char *const taken[] = {
     "experimental-snapshot-catchup-entries",
     "experimental-bootstrap-defrag-threshold-megabytes",
     "experimental-max-learners",
+    /* as of etcd 3.6 */
+    "feature-gates",
+    "bootstrap-defrag-threshold-megabytes",
+    "compact-hash-check-time",
+    "compaction-batch-limit",
+    "compaction-sleep-interval",
+    "corrupt-check-time",
+    "downgrade-check-time",
+    "max-learners",
+    "snapshot-catchup-entries",
+    "warning-apply-duration",
+    "warning-unary-request-duration",
 };
 static const char *const taken_bools[] = {
     "peer-client-cert-auth",
@@ -87,6 +99,9 @@ static const char *const taken_bools[] = {
     "experimental-memory-mlock",
     "experimental-txn-mode-write-with-shared-buffer",
     "experimental-stop-grpc-service-on-defrag",
+    /* as of etcd 3.6 */
+    "memory-mlock",
+    "peer-skip-client-san-verification",
 };
 #define NO_EFFECT "taken, no effect"
 
@@ -133,8 +148,10 @@ static void make_table(struct etcd_flags *f, struct flag *out)
         {"max-txn-ops", FLAG_INT, &f->txn_max, "N", "most operations of a transaction"},
         {"max-concurrent-streams", FLAG_INT, &f->streams_max, "N",
          "most calls at once of a connection"},
-        {"experimental-watch-progress-notify-interval", FLAG_DURATION, &f->progress_ms, "TIME",
+        {"watch-progress-notify-interval", FLAG_DURATION, &f->progress_ms, "TIME",
          "between progress notifications"},
+        {"experimental-watch-progress-notify-interval", FLAG_DURATION, &f->progress_ms, "TIME",
+         "its name before etcd 3.6"},
         {"log-level", FLAG_STRING, &f->log_level, "LEVEL", "debug, info, warn or error"},
         {"version", FLAG_BOOL, &f->version, NULL, "print the version and end"},
     };

@@ -5,7 +5,7 @@
  *     lease.c        leases: notes in the store, deadlines in memory
  *     attach.c       which keys may have which lease
  *     watch.c feed.c watches of a stream; reading changes for all of them
- *     maintenance.c snapshot.c bolt.c cluster.c auth.c http.c
+ *     maintenance.c snapshot.c bolt.c cluster.c auth.c health.c http.c
  *
  * A unary call is decoded and checked on the loop, run as a raw transaction on the store's thread,
  * and answered on the loop again.
@@ -61,7 +61,7 @@ struct etcd {
     struct timer compact_timer;
     VEC(struct etcd_sample) samples; /* of time and revision, oldest first */
     uint64_t began_ms, calls, puts, ranges, txns, deletes, watch_events; /* for /metrics */
-    size_t watchers, streams;
+    size_t watchers, streams, snapshots; /* under way */
 };
 struct etcd_sample {
     uint64_t at_ms;
@@ -245,7 +245,7 @@ void bolt_put(struct bolt *b, struct str key, struct str value);
 /** Ends it; the whole file is in @ret_file, which is the caller's. Frees @b. */
 void bolt_finish(struct bolt *b, struct buf *ret_file);
 
-/* maintenance.c, snapshot.c, cluster.c, auth.c, http.c */
+/* maintenance.c, snapshot.c, cluster.c, auth.c, health.c, http.c */
 extern const struct unary unary_status, unary_hash, unary_hash_kv, unary_alarm, unary_defragment,
     unary_move_leader, unary_downgrade;
 /** Whether the alarm for want of space is on. In a raw transaction. */
@@ -257,5 +257,7 @@ extern const struct unary unary_member_list, unary_member_add, unary_member_remo
     unary_member_update, unary_member_promote;
 extern const struct unary unary_auth_status, unary_auth_enable, unary_auth_disable,
     unary_authenticate;
+void health_check(void *service, struct grpc_server_call *gc); /** The methods of gRPC's health. */
+void health_watch(void *service, struct grpc_server_call *gc); /** See there. */
 /** Answers what is no gRPC call: /health, /version, /metrics. */
 void etcd_http(struct etcd *e, struct http_exchange *x, const struct http_request *rq);

@@ -21,7 +21,6 @@ struct feed {
     struct arena arena;
     VEC(struct feed_event) events;
     size_t bytes;
-    bool full;
 };
 
 static int event_one(void *arg, const struct raw_kv *kv)
@@ -32,8 +31,7 @@ static int event_one(void *arg, const struct raw_kv *kv)
     Mvccpb__KeyValue *m;
 
     if ((f->events.n >= READ_EVENTS || f->bytes >= READ_BYTES) && kv->mod_revision != last) {
-        f->full = true; /* whole revisions only */
-        f->upto = last;
+        f->upto = last; /* whole revisions only */
         return 1;
     }
     if (kv->deleted) {
@@ -66,8 +64,9 @@ static int before_one(void *arg, const struct raw_kv *kv)
     return 1;
 }
 
-/* What the key was before, if that is still known. */
-static int find_before(struct feed *f, struct raw *raw, struct feed_event *ev, struct err *err)
+/* What the key was before, if that is still known. Its bytes are added to *@bytes. */
+static int find_before(struct feed *f, struct raw *raw, struct feed_event *ev, size_t *bytes,
+                       struct err *err)
 {
     struct before b = {.a = &f->arena};
     struct str end = {arena_memdupz(&f->arena, ev->key.p, ev->key.len), ev->key.len + 1};
@@ -80,7 +79,26 @@ static int find_before(struct feed *f, struct raw *raw, struct feed_event *ev, s
     ev->with_prev = pb_new(&f->arena, Mvccpb__Event, mvccpb__event__init);
     *ev->with_prev = *ev->plain;
     ev->with_prev->prev_kv = b.kv;
+    *bytes += b.kv ? b.kv->key.len + b.kv->value.len : 0;
     return 0;
+}
+
+/* For all that was read, or as much as is enough for once. */
+static int find_all_before(struct feed *f, struct raw *raw, struct err *err)
+{
+    struct feed_event *ev = f->events.v;
+    size_t bytes = 0;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < f->events.n; i++) {
+        if (bytes >= READ_BYTES && ev[i].revision != ev[i - 1].revision) {
+            f->events.n = i;
+            f->upto = ev[i - 1].revision;
+            break;
+        }
+        r = find_before(f, raw, &ev[i], &bytes, err);
+    }
+    return r;
 }
 
 static int feed_run(struct raw *raw, void *arg, struct err *err)
@@ -90,11 +108,10 @@ static int feed_run(struct raw *raw, void *arg, struct err *err)
 
     f->upto = store_revision(f->e->config.store);
     f->compacted = raw_compacted(raw);
+    f->from = MAX(f->from, f->compacted); /* who wants what was before ends */
     r = raw_changes(raw, f->from, f->upto, event_one, f, err);
-    if (r == ERR_EXPIRED)
-        return 0; /* the compacted revision tells */
-    for (size_t i = 0; r >= 0 && f->want_prev && i < f->events.n; i++)
-        r = find_before(f, raw, &f->events.v[i], err);
+    if (r >= 0 && f->want_prev)
+        r = find_all_before(f, raw, err);
     return MIN(r, 0);
 }
 
@@ -105,7 +122,8 @@ static void hand_out(struct feed *f)
 
         if (w->next < f->compacted && w->next <= f->upto)
             watch_compacted(w, f->compacted);
-        else if (w->next >= f->from && w->next <= f->upto && watch_open_for_more(w))
+        else if (w->next >= f->from && w->next <= f->upto && watch_open_for_more(w) &&
+                 (f->want_prev || !w->prev_kv)) /* one that came meanwhile has its turn later */
             watch_give(w, f->events.v, f->events.n, f->upto);
     }
     for (size_t i = 0; i < f->watches.n; i++)
@@ -156,7 +174,6 @@ void feed_wake(struct feed *f)
         return;
     f->running = true;
     f->bytes = 0;
-    f->full = false;
     f->txn = (struct raw_txn){
         .run = feed_run, .loop = f->e->config.loop, .on_done = feed_done, .arg = f};
     etcd_busy(f->e);

@@ -127,10 +127,10 @@ void etcd_http(struct etcd *e, struct http_exchange *x, const struct http_reques
 {
     static const char version[] = "{\"etcdserver\":\"" ETCD_VERSION "\",\"etcdcluster\":\"3.5.0\"}";
 
-    if (!str_eqz(rq->method, "GET") && !str_eqz(rq->method, "HEAD"))
-        http_respond(x, NOT_ALLOWED, "text/plain", STR("Method Not Allowed\n"), NULL, 0);
-    else if (e->stopping)
+    if (e->stopping) /* also to calls: their clients try again elsewhere, or later */
         http_respond(x, UNAVAILABLE, "text/plain", STR("stopping\n"), NULL, 0);
+    else if (!str_eqz(rq->method, "GET") && !str_eqz(rq->method, "HEAD"))
+        http_respond(x, NOT_ALLOWED, "text/plain", STR("Method Not Allowed\n"), NULL, 0);
     else if (str_eqz(rq->path, "/health"))
         health(e, x, rq->query);
     else if (str_eqz(rq->path, "/livez") || str_eqz(rq->path, "/readyz"))

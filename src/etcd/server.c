@@ -42,8 +42,11 @@ void etcd_send(struct grpc_server_call *gc, const ProtobufCMessage *m)
     size_t n = protobuf_c_message_get_packed_size(m);
     char small[512];
     auto_buf b = {0};
-    char *p = n <= sizeof(small) ? small : buf_reserve(&b, n);
+    char *p;
 
+    if (!grpc_server_may_send(gc, n))
+        return;
+    p = n <= sizeof(small) ? small : buf_reserve(&b, n);
     (void)protobuf_c_message_pack(m, (uint8_t *)p);
     grpc_server_send(gc, (struct str){p, n});
 }
@@ -330,6 +333,8 @@ static const struct grpc_method methods[] = {
         {"/etcdserverpb.Watch/Watch", watch_start},
     {"/etcdserverpb.Lease/LeaseKeepAlive", lease_keep_alive},
     {"/etcdserverpb.Maintenance/Snapshot", snapshot_start},
+    {"/grpc.health.v1.Health/Check", health_check},
+    {"/grpc.health.v1.Health/Watch", health_watch},
 };
 
 /* ---- start ---- */

@@ -6,7 +6,7 @@
 #include "etcd/etcd_internal.h"
 #include "net/crypto.h"
 
-enum { PIECE_BYTES = 32 << 10, PENDING_LOW = 256 << 10 };
+enum { PIECE_BYTES = 32 << 10, PENDING_LOW = 256 << 10, SNAPSHOTS_MAX = 4 };
 
 struct snapshot_call {
     struct etcd *e;
@@ -90,6 +90,7 @@ static void over(struct snapshot_call *s)
 {
     if (s->gc || s->running)
         return;
+    s->e->snapshots -= s->begun;
     buf_deinit(&s->file);
     free(s);
 }
@@ -135,10 +136,16 @@ static void on_message(void *arg, struct grpc_server_call *gc, struct str messag
 {
     struct snapshot_call *s = arg;
 
-    (void)gc;
     (void)message; /* has no fields */
     if (s->begun)
         return;
+    if (s->e->snapshots >= SNAPSHOTS_MAX) { /* each is the size of the data, for as long as it is
+                                               being read */
+        grpc_server_call_end(gc, etcd_refusal_status(REFUSE_TOO_MANY_REQUESTS), "%s",
+                             etcd_refusal_text(REFUSE_TOO_MANY_REQUESTS));
+        return;
+    }
+    s->e->snapshots++;
     s->begun = s->running = true;
     s->txn = (struct raw_txn){
         .run = snapshot_run, .loop = s->e->config.loop, .on_done = snapshot_done, .arg = s};

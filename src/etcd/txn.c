@@ -3,7 +3,6 @@
  * Nesting is bounded before a message is decoded, so that the walks here may follow it: every level
  * counts against the operations allowed, as with etcd.
  */
-#include "base/map.h"
 #include "etcd/etcd_internal.h"
 
 typedef Etcdserverpb__TxnRequest txn_request;
@@ -117,100 +116,128 @@ static enum etcd_refusal check_txn(const txn_request *rq, size_t ops_max)
 
 /* ---- no key is written twice ---- */
 
-struct writes { /* of a list of operations; keys and ends are borrowed or in the arena */
-    struct map puts;
-    VEC(struct key_range) dels;
+/* A put of from, or a deletion of [from, end), and which operation of the list does it. The two
+ * lists of a nested transaction are one operation: only one of them is done. */
+struct write {
+    struct str from, end;
+    size_t by;
+};
+#define BY_PUT      0 /* any put of the list itself: not by the same as any other */
+#define BY_DELETION SIZE_MAX
+struct writes { /* of a list of operations; what they point to is borrowed or in the arena */
+    VEC(struct write) puts, dels;
 };
 
 static void writes_deinit(struct writes *w)
 {
-    map_deinit(&w->puts);
+    vec_deinit(&w->puts);
     vec_deinit(&w->dels);
 }
 
-static bool deleted_by(const struct writes *w, struct str key)
+static int write_compare(const void *va, const void *vb)
 {
-    for (size_t i = 0; i < w->dels.n; i++)
-        if (str_cmp(key, w->dels.v[i].from) >= 0 &&
-            (str_empty(w->dels.v[i].end) || str_cmp(key, w->dels.v[i].end) < 0))
-            return true;
-    return false;
+    const struct write *a = va, *b = vb;
+    int r = str_cmp(a->from, b->from);
+
+    return r ? r : a->by < b->by ? -1 : a->by > b->by;
 }
 
-/* True if some put of @puts is deleted by @dels. */
-static bool overlap(const struct map *puts, const struct writes *dels)
+/* Leaves each key once; false if one is put by two operations. */
+static bool puts_distinct(struct writes *w)
 {
-    size_t it = 0;
-    struct str key;
-    void *value;
+    size_t n = 0;
 
-    while (map_next(puts, &it, &key, &value))
-        if (deleted_by(dels, key))
-            return true;
-    return false;
+    for (size_t i = 0; i < w->puts.n; i++) {
+        struct write *last = n ? &w->puts.v[n - 1] : NULL, *put = &w->puts.v[i];
+
+        if (!last || !str_eq(last->from, put->from))
+            w->puts.v[n++] = *put;
+        else if (last->by != put->by || put->by == BY_PUT)
+            return false;
+    }
+    w->puts.n = n;
+    return true;
 }
 
-static bool collect(request_op *const *ops, size_t n, struct arena *a, struct writes *w);
-
-/* Adds the puts of @from; false when @w has one already, unless @ok (may be NULL) has it, too. */
-static bool add_puts(struct writes *w, const struct map *from, const struct map *ok)
+static bool ends_later(const struct write *a, const struct write *b)
 {
-    size_t it = 0;
-    struct str key;
-    void *value;
+    return !str_empty(b->end) && (str_empty(a->end) || str_cmp(a->end, b->end) > 0);
+}
 
-    while (map_next(from, &it, &key, &value)) {
-        if (map_find(&w->puts, key) && !(ok && map_find(ok, key)))
-            return false;
-        if (deleted_by(w, key))
-            return false;
-        (void)map_set(&w->puts, key, w);
+/* Keeps in @reach the deletion that goes farthest, and the farthest one by another operation. */
+static void reach_add(const struct write *reach[2], const struct write *del)
+{
+    if (!reach[0] || reach[0]->by == del->by) {
+        if (!reach[0] || ends_later(del, reach[0]))
+            reach[0] = del;
+    } else if (ends_later(del, reach[0])) {
+        reach[1] = reach[0];
+        reach[0] = del;
+    } else if (!reach[1] || ends_later(del, reach[1])) {
+        reach[1] = del;
+    }
+}
+
+/* False if a key is put by one operation and deleted by another. Both lists are sorted. */
+static bool puts_kept(const struct writes *w)
+{
+    const struct write *reach[2] = {0};
+    size_t n = 0;
+
+    for (size_t i = 0; i < w->puts.n; i++) {
+        const struct write *put = &w->puts.v[i];
+
+        while (n < w->dels.n && str_cmp(w->dels.v[n].from, put->from) <= 0)
+            reach_add(reach, &w->dels.v[n++]);
+        for (size_t k = 0; k < ARRAY_LEN(reach); k++)
+            if (reach[k] && reach[k]->by != put->by &&
+                (str_empty(reach[k]->end) || str_cmp(put->from, reach[k]->end) < 0))
+                return false;
     }
     return true;
 }
 
-/* Of a nested transaction only one list is done: they may write the same keys. */
-static bool collect_nested(const txn_request *rq, struct arena *a, struct writes *w)
-{
-    struct writes yes = {0}, no = {0};
-    bool ok = collect(rq->success, rq->n_success, a, &yes) &&
-              collect(rq->failure, rq->n_failure, a, &no) && !overlap(&w->puts, &yes) &&
-              !overlap(&w->puts, &no) && add_puts(w, &yes.puts, NULL) &&
-              add_puts(w, &no.puts, &yes.puts);
+static bool collect(request_op *const *ops, size_t n, struct arena *a, struct writes *w);
 
-    for (size_t i = 0; ok && i < yes.dels.n; i++)
-        vec_push(&w->dels, yes.dels.v[i]);
-    for (size_t i = 0; ok && i < no.dels.n; i++)
-        vec_push(&w->dels, no.dels.v[i]);
-    writes_deinit(&yes);
-    writes_deinit(&no);
+static bool collect_nested(request_op *const *ops, size_t n, struct arena *a, size_t by,
+                           struct writes *w)
+{
+    struct writes own = {0};
+    bool ok = collect(ops, n, a, &own);
+
+    for (size_t i = 0; ok && i < own.puts.n; i++)
+        vec_push(&w->puts, ((struct write){own.puts.v[i].from, STR_NULL, by}));
+    for (size_t i = 0; ok && i < own.dels.n; i++)
+        vec_push(&w->dels, ((struct write){own.dels.v[i].from, own.dels.v[i].end, by}));
+    writes_deinit(&own);
     return ok;
 }
 
-/* Gathers what @ops[n] may write; false if a key could be written twice. */
+/* Gathers what @ops[n] may write, sorted; false if a key could be written twice. */
 static bool collect(request_op *const *ops, size_t n, struct arena *a, struct writes *w)
 {
-    struct key_range range;
     bool ok = true;
 
-    for (size_t i = 0; i < n; i++)
-        if (ops[i]->request_case == ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_DELETE_RANGE &&
-            key_range_of(ops[i]->request_delete_range->key, ops[i]->request_delete_range->range_end,
-                         a, &range))
-            vec_push(&w->dels, range);
-    for (size_t i = 0; i < n && ok; i++)
-        if (ops[i]->request_case == ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_TXN)
-            ok = collect_nested(ops[i]->request_txn, a, w);
     for (size_t i = 0; i < n && ok; i++) {
-        struct str key;
+        const request_op *op = ops[i];
+        struct key_range range;
 
-        if (ops[i]->request_case != ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_PUT)
-            continue;
-        key = pb_str(ops[i]->request_put->key);
-        ok = !map_find(&w->puts, key) && !deleted_by(w, key);
-        (void)map_set(&w->puts, key, w);
+        if (op->request_case == ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_PUT)
+            vec_push(&w->puts, ((struct write){pb_str(op->request_put->key), STR_NULL, BY_PUT}));
+        else if (op->request_case == ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_TXN)
+            ok =
+                collect_nested(op->request_txn->success, op->request_txn->n_success, a, i + 1, w) &&
+                collect_nested(op->request_txn->failure, op->request_txn->n_failure, a, i + 1, w);
+        else if (op->request_case == ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_DELETE_RANGE &&
+                 key_range_of(op->request_delete_range->key, op->request_delete_range->range_end, a,
+                              &range))
+            vec_push(&w->dels, ((struct write){range.from, range.end, BY_DELETION}));
     }
-    return ok;
+    if (w->puts.n)
+        qsort(w->puts.v, w->puts.n, sizeof(w->puts.v[0]), write_compare);
+    if (w->dels.n)
+        qsort(w->dels.v, w->dels.n, sizeof(w->dels.v[0]), write_compare);
+    return ok && puts_distinct(w) && puts_kept(w);
 }
 
 static enum etcd_refusal check_distinct(const txn_request *rq, struct arena *a)

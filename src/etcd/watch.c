@@ -190,7 +190,7 @@ static void on_progress_timer(struct timer *t)
     struct watch_stream *s = container_of(t, struct watch_stream, timer);
     int64_t revision = revision_now(s);
 
-    for (size_t i = 0; i < s->watches.n; i++) {
+    for (size_t i = 0; i < s->watches.n && !s->blocked; i++) {
         struct watch *w = s->watches.v[i];
         Etcdserverpb__WatchResponse rs = ETCDSERVERPB__WATCH_RESPONSE__INIT;
 
@@ -199,6 +199,7 @@ static void on_progress_timer(struct timer *t)
             send_response(s, &rs, revision);
         w->quiet = true;
     }
+    note_pending(s);
 }
 
 /* ---- requests ---- */
@@ -254,6 +255,8 @@ static const char *create_refused(struct watch_stream *s,
         return "mvcc: duplicate watch ID provided on the WatchStream";
     if (s->watches.n >= ETCD_WATCHES_MAX)
         return "mvcc: too many watches on the WatchStream";
+    if (rq->start_revision < 0)
+        return etcd_refusal_text(REFUSE_COMPACTED);
     return NULL;
 }
 
@@ -323,12 +326,6 @@ static void on_message(void *arg, struct grpc_server_call *gc, struct str messag
     note_pending(s);
 }
 
-static void on_half_close(void *arg, struct grpc_server_call *gc)
-{
-    (void)arg;
-    grpc_server_call_end(gc, GRPC_OK, "%s", "");
-}
-
 static void on_closed(void *arg, struct grpc_server_call *gc)
 {
     struct watch_stream *s = arg;
@@ -345,8 +342,8 @@ static void on_closed(void *arg, struct grpc_server_call *gc)
 void watch_start(void *service, struct grpc_server_call *gc)
 {
     struct watch_stream *s = xnew(struct watch_stream);
-    struct grpc_call_handlers h = {
-        .on_message = on_message, .on_half_close = on_half_close, .on_closed = on_closed, .arg = s};
+    /* A peer that asks for nothing more is still told what it has asked for. */
+    struct grpc_call_handlers h = {.on_message = on_message, .on_closed = on_closed, .arg = s};
 
     s->e = service;
     s->gc = gc;

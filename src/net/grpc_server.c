@@ -170,12 +170,21 @@ static void wake(struct grpc_server_call *call)
     http_respond_source(call->x, 200, "application/grpc", -1, src, extra, ARRAY_LEN(extra));
 }
 
+bool grpc_server_may_send(struct grpc_server_call *call, size_t bytes)
+{
+    if (bytes <= INT32_MAX)
+        return true;
+    grpc_server_call_end(call, GRPC_RESOURCE_EXHAUSTED,
+                         "grpc: trying to send message larger than max (%zu vs. %d)", bytes,
+                         INT32_MAX);
+    return false;
+}
+
 void grpc_server_send(struct grpc_server_call *call, struct str message)
 {
     uint8_t prefix[PREFIX_BYTES] = {0};
 
-    assert(message.len <= UINT32_MAX);
-    if (call->ended)
+    if (call->ended || !grpc_server_may_send(call, message.len))
         return;
     for (int i = 0; i < 4; i++)
         prefix[1 + i] = (uint8_t)(message.len >> (24 - 8 * i));
@@ -243,7 +252,7 @@ static bool next_message(struct grpc_server_call *call, struct str bytes, size_t
     }
     if (n > call->server->message_max) {
         grpc_server_call_end(call, GRPC_RESOURCE_EXHAUSTED,
-                             "a message of %zu bytes is over the limit of %zu", n,
+                             "grpc: received message larger than max (%zu vs. %zu)", n,
                              call->server->message_max);
         return false;
     }
@@ -405,6 +414,26 @@ static bool refuse(struct http_exchange *x, const struct http_request *rq)
     return status != 0;
 }
 
+/* Tells whether the whole service is unknown or only the method, in grpc-go's words. */
+static void end_unknown(struct grpc_server_call *call)
+{
+    const struct grpc_server *s = call->server;
+    struct str path = call->rq->path, method;
+    long slash = str_rfind_char(path, '/');
+    struct str prefix = str_sub(path, 0, slash < 0 ? 0 : (size_t)slash + 1);
+    struct str service = str_sub(prefix, 1, prefix.len < 2 ? 0 : prefix.len - 2);
+
+    for (size_t i = 0; i < s->n_methods && service.len > 0; i++) {
+        if (!str_has_prefix(str_from(s->methods[i].path), prefix))
+            continue;
+        method = str_sub(path, prefix.len, path.len);
+        grpc_server_call_end(call, GRPC_UNIMPLEMENTED, "unknown method %.*s for service %.*s",
+                             STR_ARG(method), STR_ARG(service));
+        return;
+    }
+    grpc_server_call_end(call, GRPC_UNIMPLEMENTED, "unknown service %.*s", STR_ARG(service));
+}
+
 static void start(struct grpc_server_call *call)
 {
     const struct grpc_server *s = call->server;
@@ -423,8 +452,7 @@ static void start(struct grpc_server_call *call)
             return;
         }
     }
-    grpc_server_call_end(call, GRPC_UNIMPLEMENTED, "unknown method %.*s",
-                         STR_ARG(call->rq->path));
+    end_unknown(call);
 }
 
 void grpc_server_request(struct grpc_server *s, struct http_exchange *x,

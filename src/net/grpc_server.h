@@ -59,7 +59,10 @@ void grpc_server_request(struct grpc_server *s, struct http_exchange *x,
 
 /** Sets (copies) the handlers, in on_start. A call without them must be ended there. */
 void grpc_server_call_on(struct grpc_server_call *call, const struct grpc_call_handlers *h);
-/** Queues one message (copied). No-op once the call has ended. */
+/** False when no peer takes a message of @bytes (2 GiB and more); the call ends then, with
+ *  RESOURCE_EXHAUSTED. */
+bool grpc_server_may_send(struct grpc_server_call *call, size_t bytes);
+/** Queues one message (copied), as far as grpc_server_may_send(). No-op once the call has ended. */
 void grpc_server_send(struct grpc_server_call *call, struct str message);
 /** Bytes queued and not yet taken by the connection. */
 size_t grpc_server_pending(const struct grpc_server_call *call);

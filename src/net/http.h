@@ -86,7 +86,8 @@ struct http_server_opts {
     bool lenient_heads;
     struct http_handler handler;
 };
-/** Binds and listens. ERR_IO ("listen on 0.0.0.0:6443: address already in use"). */
+/** Binds and listens; at a socket path, in place of a socket where nobody listens any more. ERR_IO
+ *  ("listen on 0.0.0.0:6443: address already in use"). */
 MUST_USE int http_server_new(struct loop *l, const struct http_server_opts *opts,
                              struct http_server **ret_s, struct err *err);
 uint16_t http_server_port(const struct http_server *s); /** The port bound. */

@@ -2,9 +2,12 @@
 #include "net/http_server_internal.h"
 #include "net/http1_parser.h"
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 #include <uv.h>
 
 #define BACKLOG 1024
@@ -421,12 +424,32 @@ static void on_connection(uv_stream_t *listener, int status)
 
 /* ---- the server ---- */
 
+/* Removes the socket that a killed server has left at @path: one where nobody listens. */
+static void remove_stale(const char *path)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    struct stat st;
+    int fd;
+
+    if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+        return;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return; /* who binds says why */
+    (void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+    if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0 && errno == ECONNREFUSED)
+        (void)unlink(path);
+    (void)close(fd);
+}
+
 static int bind_unix(struct http_server *s, const char *path, struct err *err)
 {
     int r = uv_pipe_init(loop_uv(s->loop), &s->uv.pipe, 0);
 
     if (r == 0 && strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
         r = UV_ENAMETOOLONG;
+    if (r == 0)
+        remove_stale(path);
     if (r == 0)
         r = uv_pipe_bind(&s->uv.pipe, path);
     return r < 0 ? err_new(err, ERR_IO, "listen on %s: %s", path, uv_strerror(r)) : 0;

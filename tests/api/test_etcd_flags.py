@@ -218,14 +218,18 @@ def test_bad_flags(flags, text):
     assert text in p.stderr.decode()
 
 
-def test_flags_of_a_kubeadm_cluster(pki):
+@pytest.mark.parametrize("of_version", [
+    ["--experimental-initial-corrupt-check=true", "--experimental-watch-progress-notify-interval=5s"],
+    ["--feature-gates=InitialCorruptCheck=true", "--watch-progress-notify-interval=5s"],
+], ids=["etcd 3.5", "etcd 3.6"])
+def test_flags_of_a_kubeadm_cluster(pki, of_version):
     """What `kubeadm init` gives to etcd, but for where it listens."""
     peer = "https://127.0.0.1:%d" % free_port()
     e = Secure(pki, "--cert-file=" + pki.server[0], "--client-cert-auth=true", "--advertise-client-urls=https://10.0.0.1:2379",
-               "--experimental-initial-corrupt-check=true", "--experimental-watch-progress-notify-interval=5s",
                "--initial-advertise-peer-urls=" + peer, "--initial-cluster=one=" + peer, "--key-file=" + pki.server[1],
                "--listen-peer-urls=" + peer, "--peer-cert-file=x", "--peer-client-cert-auth=true", "--peer-key-file=x",
-               "--peer-trusted-ca-file=x", "--snapshot-count=10000", "--trusted-ca-file=" + pki.cert)
+               "--peer-trusted-ca-file=x", "--snapshot-count=10000", "--trusted-ca-file=" + pki.cert,
+               *of_version)
     try:
         member = json.loads(e.ctl_as(pki.client, "member", "list", "-w", "json"))["members"][0]
         assert (member["clientURLs"], member["peerURLs"]) == (["https://10.0.0.1:2379"], [peer])

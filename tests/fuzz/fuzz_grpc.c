@@ -34,6 +34,8 @@ static const char *const methods[] = {
     "/etcdserverpb.Auth/AuthStatus",
     "/etcdserverpb.Auth/Authenticate",
     "/none/None",
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
 };
 
 struct server {
@@ -86,7 +88,11 @@ static const struct http_exchange_ops ops = {.respond = on_respond, .resume = on
 
 static void run_call(struct server *s, const char *method, size_t piece, const uint8_t *p, size_t n)
 {
-    static const struct http_header type = {STR_INIT("content-type"), STR_INIT("application/grpc")};
+    static const struct http_header headers[] = {
+        {STR_INIT("content-type"), STR_INIT("application/grpc")},
+        {STR_INIT("grpc-timeout"), STR_INIT("5m")}, /* of streams that do not end by themselves */
+    };
+    bool endless = str_has_suffix(str_from(method), STR("/Watch"));
     struct http_handler h = etcd_handler(s->etcd);
     struct call *c = xnew(struct call);
     bool over = false;
@@ -99,8 +105,8 @@ static void run_call(struct server *s, const char *method, size_t piece, const u
     c->x.rq = (struct http_request){.method = STR("POST"),
                                     .target = str_from(method),
                                     .path = str_from(method),
-                                    .headers = &type,
-                                    .n_headers = 1,
+                                    .headers = headers,
+                                    .n_headers = endless ? 2 : 1,
                                     .version = 2};
     if (!h.wants_stream(h.arg, &c->x.rq))
         abort();

@@ -70,11 +70,18 @@ static inline void ours_open(struct ours *o, struct etcd_config config)
     o->client = grpc_client_new(o->loop, target, 64 << 20);
 }
 
+/* Stops the server; it may have been stopped before. */
+static inline void ours_stop(struct ours *o)
+{
+    if (!o->stopped)
+        etcd_stop(o->etcd, ours_stopped, o);
+    wait_for(o->loop, &o->stopped);
+}
+
 static inline void ours_close(struct ours *o)
 {
     o->client = grpc_client_free(o->client);
-    etcd_stop(o->etcd, ours_stopped, o);
-    wait_for(o->loop, &o->stopped);
+    ours_stop(o);
     http_server_close(o->http, 0, ours_closed, o);
     wait_for(o->loop, &o->closed);
     o->etcd = etcd_free(o->etcd);

@@ -24,6 +24,7 @@ struct run {
     uint64_t seed;
     int at;
     int64_t revision, compacted;
+    bool nested_deletions; /* in the transaction being made */
     struct watching watches[WATCHES][2];
     size_t n_watches;
 };
@@ -244,12 +245,12 @@ static Etcdserverpb__Compare *some_compare(struct run *r)
 
 static Etcdserverpb__TxnRequest *some_txn(struct run *r, int depth);
 
-static Etcdserverpb__RequestOp *some_op(struct run *r, int depth)
+static Etcdserverpb__RequestOp *some_op(struct run *r, int depth, bool may_nest)
 {
     Etcdserverpb__RequestOp *op = arena_new(&r->arena, Etcdserverpb__RequestOp);
 
     etcdserverpb__request_op__init(op);
-    switch (below(r, depth < 3 ? 8 : 7)) {
+    switch (below(r, may_nest ? 8 : 7)) {
     case 0:
     case 1:
         op->request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_RANGE;
@@ -257,11 +258,9 @@ static Etcdserverpb__RequestOp *some_op(struct run *r, int depth)
         if (chance(r, 2))
             op->request_range->revision = 0;
         break;
-    /* No deletions in nested ones: etcd lets a key that one of them has put be deleted by the next,
-     * if in this order, and we do not. */
     case 2:
     case 3:
-        if (depth)
+        if (depth && !r->nested_deletions)
             goto put;
         op->request_case = ETCDSERVERPB__REQUEST_OP__REQUEST_REQUEST_DELETE_RANGE;
         op->request_delete_range = some_delete(r);
@@ -290,6 +289,10 @@ static Etcdserverpb__TxnRequest *some_txn(struct run *r, int depth)
 {
     Etcdserverpb__TxnRequest *rq = arena_new(&r->arena, Etcdserverpb__TxnRequest);
 
+    /* etcd lets a key that one nested transaction has put be deleted by the next, if in this order,
+     * and we do not: either no deletions in nested ones, or one of them in a list. */
+    if (!depth)
+        r->nested_deletions = chance(r, 2);
     etcdserverpb__txn_request__init(rq);
     rq->n_compare = below(r, 3);
     rq->n_success = chance(r, 200) ? 129 : below(r, 4);
@@ -300,9 +303,11 @@ static Etcdserverpb__TxnRequest *some_txn(struct run *r, int depth)
     for (size_t i = 0; i < rq->n_compare; i++)
         rq->compare[i] = some_compare(r);
     for (size_t i = 0; i < rq->n_success; i++)
-        rq->success[i] = some_op(r, depth);
+        rq->success[i] =
+            some_op(r, depth, depth < 3 && (!r->nested_deletions || i + 1 == rq->n_success));
     for (size_t i = 0; i < rq->n_failure; i++)
-        rq->failure[i] = some_op(r, depth);
+        rq->failure[i] =
+            some_op(r, depth, depth < 3 && (!r->nested_deletions || i + 1 == rq->n_failure));
     return rq;
 }
 

@@ -1,90 +1,6 @@
-/* The server over sockets: what lives through a restart, what ends by itself, limits. */
-#include "etcd_fixture.h"
+/* The server over sockets: what lives through a restart, what ends by itself, watches, limits. */
+#include "etcd_calls.h"
 #include <malloc.h>
-
-struct fixture {
-    struct loop *loop;
-    struct ours ours;
-};
-
-static void setup(struct fixture *f, bool lmdb, struct etcd_config config)
-{
-    *f = (struct fixture){.loop = loop_new("etcd")};
-    loop_hold(f->loop, true);
-    f->ours.loop = f->loop;
-    place_init(&f->ours.place, lmdb);
-    ours_open(&f->ours, config);
-}
-
-static void teardown(struct fixture *f)
-{
-    ours_close(&f->ours);
-    loop_hold(f->loop, false);
-    loop_run(f->loop);
-    f->loop = loop_free(f->loop);
-    place_deinit(&f->ours.place);
-}
-
-/* Calls; fails the test if that does. */
-static void *call(struct fixture *f, const char *method, const void *request,
-                  const ProtobufCMessageDescriptor *type)
-{
-    struct rpc rpc;
-    void *m = rpc_call(&rpc, f->loop, f->ours.client, method, request, type);
-
-    assert_string_equal(rpc.text, "");
-    assert_int_equal(rpc.status, GRPC_OK);
-    return m;
-}
-
-static void check_refused(struct fixture *f, const char *method, const void *request,
-                          enum grpc_status status, const char *text)
-{
-    struct rpc rpc;
-
-    (void)rpc_call(&rpc, f->loop, f->ours.client, method, request, NULL);
-    assert_string_equal(rpc.text, text);
-    assert_int_equal(rpc.status, status);
-}
-
-static void drop(void *message)
-{
-    protobuf_c_message_free_unpacked(message, NULL);
-}
-
-static Etcdserverpb__PutRequest put_of(const char *key, const char *value, int64_t lease)
-{
-    Etcdserverpb__PutRequest rq = ETCDSERVERPB__PUT_REQUEST__INIT;
-
-    rq.key = bytes_of(key);
-    rq.value = bytes_of(value);
-    rq.lease = lease;
-    return rq;
-}
-
-static int64_t put(struct fixture *f, const char *key, const char *value, int64_t lease)
-{
-    Etcdserverpb__PutRequest rq = put_of(key, value, lease);
-    Etcdserverpb__PutResponse *rs =
-        call(f, "/etcdserverpb.KV/Put", &rq, &etcdserverpb__put_response__descriptor);
-    int64_t revision = rs->header->revision;
-
-    drop(rs);
-    return revision;
-}
-
-static int64_t count(struct fixture *f, const char *key)
-{
-    Etcdserverpb__RangeRequest rq = ETCDSERVERPB__RANGE_REQUEST__INIT;
-    Etcdserverpb__RangeResponse *rs;
-    int64_t n;
-
-    rq.key = bytes_of(key);
-    rs = call(f, "/etcdserverpb.KV/Range", &rq, &etcdserverpb__range_response__descriptor);
-    n = rs->count;
-    drop(rs);
-    return n;
-}
 
 static void grant(struct fixture *f, int64_t id, int64_t ttl_sec)
 {
@@ -104,21 +20,6 @@ static Etcdserverpb__LeaseTimeToLiveResponse *time_to_live(struct fixture *f, in
     rq.keys = true;
     return call(f, "/etcdserverpb.Lease/LeaseTimeToLive", &rq,
                 &etcdserverpb__lease_time_to_live_response__descriptor);
-}
-
-static void on_tick(struct timer *t)
-{
-    loop_stop(t->loop);
-}
-
-static void wait_ms(struct fixture *f, uint64_t ms)
-{
-    struct timer t;
-
-    timer_init(&t, f->loop, on_tick);
-    timer_start(&t, ms, 0);
-    while (timer_active(&t))
-        loop_run(f->loop);
 }
 
 static void test_leases_and_identity_live_through_a_restart(void **state)
@@ -189,53 +90,8 @@ static void test_requests_have_limits(void **state)
     check_refused(&f, "/etcdserverpb.KV/Put", &rq, GRPC_INVALID_ARGUMENT,
                   "etcdserver: a key has 1 to 511 bytes, not 512");
     check_refused(&f, "/etcdserverpb.KV/Nothing", &rq, GRPC_UNIMPLEMENTED,
-                  "unknown method /etcdserverpb.KV/Nothing");
+                  "unknown method Nothing for service etcdserverpb.KV");
     assert_int_equal(put(&f, key + 1, "v", 0), 2);
-    teardown(&f);
-}
-
-static void put_varint(struct buf *b, size_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        buf_putc(b, (char)(v | 0x80));
-    buf_putc(b, (char)v);
-}
-
-/* A transaction in a transaction, @depth of them: TxnRequest.success.request_txn */
-static void nest(struct buf *b, int depth)
-{
-    for (int i = 0; i < depth; i++) {
-        auto_buf op = {0};
-
-        buf_putc(&op, 0x22);
-        put_varint(&op, b->len);
-        buf_str(&op, buf_view(b));
-        buf_reset(b);
-        buf_putc(b, 0x12);
-        put_varint(b, op.len);
-        buf_str(b, buf_view(&op));
-    }
-}
-
-static void test_deep_transactions_are_refused_before_they_are_decoded(void **state)
-{
-    static const int depths[] = {1, 127, 128, 129, 5000, 60000};
-    struct fixture f;
-
-    (void)state;
-    setup(&f, false, (struct etcd_config){0});
-    for (size_t i = 0; i < ARRAY_LEN(depths); i++) {
-        bool ok = depths[i] <= 128;
-        struct rpc rpc;
-        auto_buf b = {0};
-
-        nest(&b, depths[i]);
-        rpc_start(&rpc, f.loop, f.ours.client, "/etcdserverpb.KV/Txn", buf_view(&b));
-        wait_for(f.loop, &rpc.done);
-        assert_string_equal(rpc.text, ok ? "" : "etcdserver: too many operations in txn request");
-        assert_int_equal(rpc.status, ok ? GRPC_OK : GRPC_INVALID_ARGUMENT);
-        buf_deinit(&rpc.answer);
-    }
     teardown(&f);
 }
 
@@ -302,6 +158,7 @@ static void test_history_is_compacted_by_its_age(void **state)
 
 /* ---- watches ---- */
 
+enum { WATCH_MAX_MS = 20000 };
 struct watching {
     struct fixture *f;
     struct grpc_call *call;
@@ -318,9 +175,13 @@ static void watch_message(void *arg, struct str message)
     assert_non_null(rs);
     buf_printf(&w->seen, "%lld%s%s%s@%lld", (long long)rs->watch_id, rs->created ? "+" : "",
                rs->canceled ? "-" : "", rs->fragment ? "/" : "", (long long)rs->header->revision);
+    if (rs->canceled && rs->compact_revision)
+        buf_printf(&w->seen, "<%lld", (long long)rs->compact_revision);
+    if (*rs->cancel_reason)
+        buf_printf(&w->seen, "(%s)", rs->cancel_reason);
     for (size_t i = 0; i < rs->n_events; i++)
-        buf_printf(&w->seen, ",%.*s", (int)rs->events[i]->kv->key.len,
-                   (char *)rs->events[i]->kv->key.data);
+        buf_printf(&w->seen, ",%.*s%s", (int)rs->events[i]->kv->key.len,
+                   (char *)rs->events[i]->kv->key.data, rs->events[i]->prev_kv ? "'" : "");
     buf_putc(&w->seen, ' ');
     etcdserverpb__watch_response__free_unpacked(rs, NULL);
     loop_stop(w->f->loop);
@@ -381,12 +242,26 @@ static void watch_create_one(struct watching *w, const char *key)
     watch_send(w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
 }
 
+/* Waits until @n bytes have been seen; what is missing does not come for ever. */
+static void watch_wait(struct watching *w, size_t n)
+{
+    struct timer t;
+
+    timer_init(&t, w->f->loop, on_tick);
+    timer_start(&t, WATCH_MAX_MS, 0);
+    while (w->seen.len < n && timer_active(&t))
+        loop_run(w->f->loop);
+    timer_stop(&t);
+}
+
 /* Waits until what was seen begins so. */
 static void watch_sees(struct watching *w, const char *want)
 {
-    while (w->seen.len < strlen(want))
-        loop_run(w->f->loop);
-    assert_memory_equal(w->seen.p, want, strlen(want));
+    size_t n = strlen(want);
+
+    watch_wait(w, n);
+    if (!str_eq(str_sub(buf_view(&w->seen), 0, n), str_from(want)))
+        fail_msg("saw %.*s, not %s", STR_ARG(buf_view(&w->seen)), want);
 }
 
 static void watch_end(struct watching *w)
@@ -420,6 +295,132 @@ static void test_watches_of_a_stream(void **state)
     watch_sees(&w, "0+@3 0@3,a,b 1+@3 0-@3 1@5,c ");
     watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_PROGRESS_REQUEST, &progress);
     watch_sees(&w, "0+@3 0@3,a,b 1+@3 0-@3 1@5,c -1@5 ");
+    watch_end(&w);
+    teardown(&f);
+}
+
+static void compact(struct fixture *f, int64_t revision)
+{
+    Etcdserverpb__CompactionRequest rq = ETCDSERVERPB__COMPACTION_REQUEST__INIT;
+
+    rq.revision = revision;
+    drop(call(f, "/etcdserverpb.KV/Compact", &rq, &etcdserverpb__compaction_response__descriptor));
+}
+
+/* The second watch is made while what the first one wants is being looked for. */
+static void test_a_watch_of_forgotten_history_takes_no_events_from_others(void **state)
+{
+    struct fixture f;
+    struct watching w;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    for (int i = 0; i < 5; i++)
+        (void)put(&f, "a", "1", 0);
+    compact(&f, 4);
+    watch_start(&w, &f);
+    watch_create(&w, "a", 2, false, false);
+    watch_create(&w, "a", 5, false, false);
+    watch_wait(&w, strlen("0+@6 1+@6 0-@0<4 1@6,a,a "));
+    assert_true(str_find(buf_view(&w.seen), STR(" 0-@0<4 ")) > 0);
+    assert_true(str_find(buf_view(&w.seen), STR(" 1@6,a,a ")) > 0);
+    watch_end(&w);
+    teardown(&f);
+}
+
+/* As with etcd: who has nothing more to ask may still want to hear. */
+static void test_a_watch_goes_on_after_its_peers_last_request(void **state)
+{
+    struct fixture f;
+    struct watching w;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    watch_start(&w, &f);
+    watch_create(&w, "a", 0, false, false);
+    grpc_call_half_close(w.call);
+    watch_sees(&w, "0+@1 ");
+    (void)put(&f, "a", "1", 0);
+    (void)put(&f, "a", "2", 0);
+    watch_sees(&w, "0+@1 0@2,a 0@3,a ");
+    assert_false(w.done);
+    watch_end(&w);
+    teardown(&f);
+}
+
+static void test_watches_that_cannot_be(void **state)
+{
+    Etcdserverpb__WatchCreateRequest c = ETCDSERVERPB__WATCH_CREATE_REQUEST__INIT;
+    struct fixture f;
+    struct watching w;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    watch_start(&w, &f);
+    watch_create(&w, "a", -1, false, false);
+    c.key = bytes_of("b");
+    c.range_end = bytes_of("a");
+    watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
+    c.range_end.len = 0;
+    c.watch_id = 7;
+    watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
+    watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
+    watch_sees(&w, "-1+-@1(etcdserver: mvcc: required revision has been compacted) "
+                   "-1+-@1(mvcc: watcher range is empty) 7+@1 "
+                   "-1+-@1(mvcc: duplicate watch ID provided on the WatchStream) ");
+    watch_end(&w);
+    teardown(&f);
+}
+
+/* What keys were before counts for how much is read at once. */
+static void test_previous_values_are_read_in_pieces(void **state)
+{
+    Etcdserverpb__WatchCreateRequest c = ETCDSERVERPB__WATCH_CREATE_REQUEST__INIT;
+    Etcdserverpb__DeleteRangeRequest del = ETCDSERVERPB__DELETE_RANGE_REQUEST__INIT;
+    struct fixture f;
+    struct watching w;
+    auto_buf big = {0};
+
+    (void)state;
+    for (int i = 0; i < 400000; i++)
+        buf_putc(&big, 'v');
+    setup(&f, false, (struct etcd_config){0});
+    for (char key[] = "a"; *key < 'e'; ++*key)
+        (void)put(&f, key, buf_cstr(&big), 0);
+    for (char key[] = "a"; *key < 'e'; ++*key) {
+        del.key = bytes_of(key);
+        drop(call(&f, "/etcdserverpb.KV/DeleteRange", &del,
+                  &etcdserverpb__delete_range_response__descriptor));
+    }
+    c.key = bytes_of("a");
+    c.range_end = bytes_of("z");
+    c.start_revision = 6;
+    c.prev_kv = true;
+    watch_start(&w, &f);
+    watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
+    watch_sees(&w, "0+@9 0@8,a',b',c' 0@9,d' ");
+    watch_end(&w);
+    teardown(&f);
+}
+
+/* The second watch is made while the first one's history is being read, without such values. */
+static void test_previous_values_are_there_for_who_comes_late(void **state)
+{
+    Etcdserverpb__WatchCreateRequest c = ETCDSERVERPB__WATCH_CREATE_REQUEST__INIT;
+    struct fixture f;
+    struct watching w;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    (void)put(&f, "a", "1", 0);
+    (void)put(&f, "a", "2", 0);
+    watch_start(&w, &f);
+    watch_create(&w, "a", 2, false, false);
+    c.key = bytes_of("a");
+    c.start_revision = 2;
+    c.prev_kv = true;
+    watch_send(&w, ETCDSERVERPB__WATCH_REQUEST__REQUEST_UNION_CREATE_REQUEST, &c);
+    watch_sees(&w, "0+@3 1+@3 0@3,a,a 1@3,a,a' ");
     watch_end(&w);
     teardown(&f);
 }
@@ -501,18 +502,64 @@ static void test_ten_thousand_watches_of_a_stream(void **state)
     teardown(&f);
 }
 
+/* Clients of gRPC try again what is unavailable, and nothing else. */
+static void test_a_server_that_stops_is_unavailable(void **state)
+{
+    struct fixture f;
+    Etcdserverpb__PutRequest rq = put_of("a", "1", 0);
+    struct rpc rpc;
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    (void)put(&f, "a", "1", 0);
+    ours_stop(&f.ours); /* its connections are still there */
+    (void)rpc_call(&rpc, f.loop, f.ours.client, "/etcdserverpb.KV/Put", &rq, NULL);
+    assert_int_equal(rpc.status, GRPC_UNAVAILABLE);
+    teardown(&f);
+}
+
+static void test_few_snapshots_are_made_at_once(void **state)
+{
+    enum { N = 6, AT_ONCE = 4 };
+    struct fixture f;
+    struct rpc rpc[N];
+
+    (void)state;
+    setup(&f, false, (struct etcd_config){0});
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < N; i++)
+            rpc_start(&rpc[i], f.loop, f.ours.client, "/etcdserverpb.Maintenance/Snapshot",
+                      STR_NULL);
+        for (int i = 0; i < N; i++) {
+            bool ok = i < AT_ONCE;
+
+            wait_for(f.loop, &rpc[i].done);
+            assert_string_equal(rpc[i].text, ok ? "" : "etcdserver: too many requests");
+            assert_int_equal(rpc[i].status, ok ? GRPC_OK : GRPC_RESOURCE_EXHAUSTED);
+            buf_deinit(&rpc[i].answer);
+        }
+    }
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leases_and_identity_live_through_a_restart),
         cmocka_unit_test(test_a_lease_ends_and_takes_its_keys),
         cmocka_unit_test(test_requests_have_limits),
-        cmocka_unit_test(test_deep_transactions_are_refused_before_they_are_decoded),
         cmocka_unit_test(test_a_full_store_raises_an_alarm_and_takes_deletions),
         cmocka_unit_test(test_history_is_compacted_by_its_age),
         cmocka_unit_test(test_watches_of_a_stream),
+        cmocka_unit_test(test_a_watch_of_forgotten_history_takes_no_events_from_others),
+        cmocka_unit_test(test_a_watch_goes_on_after_its_peers_last_request),
+        cmocka_unit_test(test_watches_that_cannot_be),
+        cmocka_unit_test(test_previous_values_are_read_in_pieces),
+        cmocka_unit_test(test_previous_values_are_there_for_who_comes_late),
         cmocka_unit_test(test_progress_is_told_to_quiet_watches),
         cmocka_unit_test(test_large_answers_come_in_fragments),
+        cmocka_unit_test(test_a_server_that_stops_is_unavailable),
+        cmocka_unit_test(test_few_snapshots_are_made_at_once),
         cmocka_unit_test(test_ten_thousand_watches_of_a_stream),
     };
 

@@ -73,6 +73,16 @@ static inline void count(void *arg, struct grpc_server_call *call, struct str m)
         grpc_server_send(call, (struct str){piece, i % sizeof(piece)});
 }
 
+/* An answer of as many bytes as the message says: they are not looked at when they are too many. */
+static inline void huge(void *arg, struct grpc_server_call *call, struct str m)
+{
+    uint64_t n;
+
+    (void)arg;
+    assert_true(str_to_u64(m, &n) && n > INT32_MAX);
+    grpc_server_send(call, (struct str){"", n});
+}
+
 static inline void end_early(void *arg, struct grpc_server_call *call, struct str m)
 {
     (void)arg;
@@ -164,6 +174,11 @@ static inline void start_count(void *service, struct grpc_server_call *call)
     start_any(service, call, count, end_ok);
 }
 
+static inline void start_huge(void *service, struct grpc_server_call *call)
+{
+    start_any(service, call, huge, end_ok);
+}
+
 static inline void start_hang(void *service, struct grpc_server_call *call)
 {
     start_any(service, call, ignore, NULL);
@@ -201,5 +216,5 @@ static inline void start_who(void *service, struct grpc_server_call *call)
 static const struct grpc_method methods[] = {
     {"/t/Echo", start_echo},   {"/t/Count", start_count}, {"/t/Hang", start_hang},
     {"/t/Early", start_early}, {"/t/Free", start_free},   {"/t/Fail", start_fail},
-    {"/t/Who", start_who},     {"/t/Flood", start_flood},
+    {"/t/Who", start_who},     {"/t/Flood", start_flood}, {"/t/Huge", start_huge},
 };

@@ -18,7 +18,7 @@ static void check_basics(struct fix *f, const char *who)
     assert_string_equal(c.text, "no \"\xc3\xa4\" in 100%\n");
     call(f, &d, "/t/None", STR("x"));
     assert_int_equal(d.status, GRPC_UNIMPLEMENTED);
-    assert_string_equal(d.text, "unknown method /t/None");
+    assert_string_equal(d.text, "unknown method None for service t");
     call(f, &e, "/t/Who", STR(""));
     assert_int_equal(e.status, GRPC_OK);
     assert_str_equal(buf_view(&e.messages), who);
@@ -139,9 +139,26 @@ static void test_too_large_messages_end_the_call(void **state)
     assert_int_equal(a.bytes, MESSAGE_MAX);
     call(&f, &b, "/t/Echo", (struct str){big, MESSAGE_MAX + 1});
     assert_int_equal(b.status, GRPC_RESOURCE_EXHAUSTED);
-    assert_string_equal(b.text, "a message of 3000001 bytes is over the limit of 3000000");
+    assert_string_equal(b.text, "grpc: received message larger than max (3000001 vs. 3000000)");
     call(&f, &c, "/t/Echo", STR("x"));
     assert_int_equal(c.status, GRPC_OK);
+    teardown(&f);
+}
+
+static void test_answers_that_nobody_takes_are_not_sent(void **state)
+{
+    struct fix f = {0};
+    auto_result a = {0}, b = {0};
+
+    (void)state;
+    setup(&f, false);
+    call(&f, &a, "/t/Huge", STR("2147483648"));
+    assert_int_equal(a.status, GRPC_RESOURCE_EXHAUSTED);
+    assert_string_equal(a.text,
+                        "grpc: trying to send message larger than max (2147483648 vs. 2147483647)");
+    call(&f, &b, "/t/Huge", STR("8589934592")); /* nor could its length be told */
+    assert_int_equal(b.status, GRPC_RESOURCE_EXHAUSTED);
+    assert_int_equal(a.n_messages + b.n_messages, 0);
     teardown(&f);
 }
 
@@ -254,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_cancel_and_deadline_close_the_call),
         cmocka_unit_test(test_messages_begin_and_end_anywhere_in_frames),
         cmocka_unit_test(test_too_large_messages_end_the_call),
+        cmocka_unit_test(test_answers_that_nobody_takes_are_not_sent),
         cmocka_unit_test(test_many_calls_at_once),
         cmocka_unit_test(test_producer_is_told_when_the_queue_drains),
         cmocka_unit_test(test_server_may_be_freed_in_callbacks),

@@ -1,6 +1,8 @@
 /* test_http_server.c - the server over HTTP/1.1, plain and by TLS, with real sockets. */
 #include "fixture.h"
 #include "net/http_server_internal.h"
+#include <sys/socket.h>
+#include <sys/un.h>
 
 static struct fixture fixture_of(struct tls_context *tls)
 {
@@ -415,6 +417,42 @@ static void test_address_in_use_is_told(void **state)
     fixture_stop(&f, 1000);
 }
 
+/* A killed server leaves its socket behind. */
+static void test_a_socket_where_nobody_listens_is_replaced(void **state)
+{
+    char dir[] = "/tmp/skiff-http-XXXXXX", path[64];
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    struct fixture f = fixture_of(NULL);
+    struct loop *l = loop_new("unix");
+    struct http_server_opts opts = {.unix_socket = true, .address = path};
+    struct http_server *s, *other;
+    struct err err = {0};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    FILE *file;
+
+    (void)state;
+    fixture_start(&f);
+    opts.handler = f.opts.handler;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(path, sizeof(path), "%s/s", dir);
+    (void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+    assert_int_equal(close(fd), 0);
+    assert_ok(http_server_new(l, &opts, &s, &err), &err);
+    assert_int_equal(http_server_new(l, &opts, &other, &err), ERR_IO); /* one listens there */
+    assert_non_null(strstr(err.msg, "address already in use"));
+    http_server_close(s, 0, NULL, NULL);
+    loop_run(l);
+    file = fopen(path, "w"); /* what is no socket stays */
+    assert_non_null(file);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(http_server_new(l, &opts, &s, &err), ERR_IO);
+    (void)loop_free(l);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0);
+    fixture_stop(&f, 1000);
+}
+
 /* ---- TLS ---- */
 
 static void ask_peer(const struct fixture *f, const struct pki *p, struct str cert, struct str key,
@@ -585,6 +623,7 @@ int main(void)
         cmocka_unit_test(test_connections_are_bounded),
         cmocka_unit_test(test_drain_lets_answers_end_and_cuts_the_rest),
         cmocka_unit_test(test_address_in_use_is_told),
+        cmocka_unit_test(test_a_socket_where_nobody_listens_is_replaced),
         cmocka_unit_test(test_tls_tells_who_the_peer_is),
         cmocka_unit_test(test_certificate_is_renewed_while_running),
         cmocka_unit_test(test_tls_carries_large_bodies_both_ways),
