@@ -61,7 +61,10 @@ int raw_run(struct store *st, struct store_txn *txn)
     if (st->batch.code)
         return 0; /* all fail alike */
     r = rt->run(&raw, rt->arg, &txn->err);
-    assert(r >= 0 || !raw.wrote || st->batch.code);
+    if (r < 0 && raw.wrote && !st->batch.code) { /* half done: none of the batch is */
+        st->batch.code = r;
+        st->batch.err = txn->err;
+    }
     txn->revision = st->revision;
     map_deinit(&raw.deleted);
     return r;

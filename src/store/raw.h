@@ -17,8 +17,8 @@
 struct raw; /* what a running raw transaction sees */
 struct raw_hold;
 struct raw_txn { /* owned by the caller, untouched by it until on_done */
-    /* Runs on the store's thread and must not block. 0, or an error: then nothing may have been
-     * written, and code and err are set by it. */
+    /* Runs on the store's thread and must not block. 0, or an error, which code and err tell.
+     * One after something was written (a damaged record was met) fails all of its batch: ERR_IO. */
     int (*run)(struct raw *raw, void *arg, struct err *err);
     struct loop *loop; /* where on_done runs */
     void (*on_done)(struct raw_txn *txn);

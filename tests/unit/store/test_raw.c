@@ -205,6 +205,31 @@ static void test_bad_writes_are_refused_before_anything_is_written(void **state)
 }
 
 /* What is written raw under a resource's prefix is in its cache and journal, and the reverse. */
+static int do_half(struct raw *raw, struct act *a, struct err *err)
+{
+    assert_ok(do_put(raw, a, err), err);
+    return err_new(err, ERR_PARSE, "damaged entry of /b");
+}
+
+static void half(struct fixture *f)
+{
+    struct act a = {.fn = do_half, .key = "/a", .value = "2"};
+
+    assert_int_equal(raw_put_now(f, "/a", "1", 0), 2);
+    assert_int_equal(act_on(&a, f->st, f->loop), ERR_IO);
+    assert_string_equal(a.txn.err->msg, "damaged entry of /b");
+    assert_int_equal(store_revision(f->st), 2);
+    check_print(f, do_range, 0, "/a=1@2/2/1 ");
+    assert_int_equal(raw_put_now(f, "/a", "3", 0), 3);
+    check_print(f, do_changes, 1, "/a=1@2/2/1 /a=3@3/2/2 ");
+}
+
+static void test_a_transaction_that_fails_half_way_leaves_nothing(void **state)
+{
+    (void)state;
+    on_both(half);
+}
+
 static void objects(struct fixture *f)
 {
     static const char json[] = "{\"metadata\":{\"name\":\"c\",\"namespace\":\"n\"},"
@@ -419,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_writes_and_reads_mean_what_etcd_says),
         cmocka_unit_test(test_a_transaction_has_one_revision_and_writes_a_key_once),
         cmocka_unit_test(test_bad_writes_are_refused_before_anything_is_written),
+        cmocka_unit_test(test_a_transaction_that_fails_half_way_leaves_nothing),
         cmocka_unit_test(test_objects_and_bytes_are_one_store),
         cmocka_unit_test(test_compaction_holds_at_once),
         cmocka_unit_test(test_defragmentation_waits_for_its_batch),
