@@ -11,7 +11,8 @@ SOCK=$RUN/containerd/containerd.sock
 # Folders that others use too, innermost first: what is ours in them goes, and they themselves go if
 # they were not there before.
 FOLDERS="/var/log/pods /var/log/containers /var/lib/cni/networks /var/lib/cni/results
-/var/lib/cni/cache /var/lib/cni /run/containerd/runc /run/containerd/fifo /run/containerd
+/var/lib/cni/cache /var/lib/cni /run/containerd/runc/k8s.io /run/containerd/runc
+/run/containerd/fifo /run/containerd/s /run/containerd
 /run/netns /opt/containerd/bin /opt/containerd/lib /opt/containerd /opt/nri/plugins /opt/nri
 /etc/nri/conf.d /etc/nri /etc/cni/net.d /etc/cni"
 if [ "${1:-}" = --folders ]; then
