@@ -248,13 +248,13 @@ static int status(const char *path, const struct options *o, struct backup_reade
     return snapshot_read(path, r, err);
 }
 
-static int restore_from_s3(const char *url, const struct options *o, int64_t *ret_revision,
-                           struct err *err)
+static int restore_from_s3(const char *url, const char *data_dir, const struct options *o,
+                           int64_t *ret_revision, struct err *err)
 {
     struct backup_reader r = {0};
     auto_arena a = {0};
     auto_fd fd = -1;
-    char *beside = arena_strdup(&a, o->data_dir), *slash = strrchr(beside, '/');
+    char *beside = arena_strdup(&a, data_dir), *slash = strrchr(beside, '/');
     int code;
 
     /* Beside the new folder: there is room for it, or there is none for the folder either. */
@@ -265,19 +265,31 @@ static int restore_from_s3(const char *url, const struct options *o, int64_t *re
     backup_reader_deinit(&r);
     if (code < 0)
         return code;
-    return snapshot_restore(arena_printf(&a, "/proc/self/fd/%d", fd), o->data_dir, ret_revision,
-                            err);
+    return snapshot_restore(arena_printf(&a, "/proc/self/fd/%d", fd), data_dir, ret_revision, err);
+}
+
+/* @dir without the slashes at its end: a folder beside it is not one in it. */
+static const char *folder_name(const char *dir, struct arena *a)
+{
+    size_t n = strlen(dir);
+
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    return arena_memdupz(a, dir, n);
 }
 
 static int restore(const char *path, const struct options *o, struct err *err)
 {
+    auto_arena a = {0};
+    const char *data_dir;
     int64_t revision;
     int code;
 
     if (!o->data_dir || !*o->data_dir)
         return err_new(err, ERR_BAD_REQUEST, "restore wants --data-dir");
-    code = s3_url_is(path) ? restore_from_s3(path, o, &revision, err)
-                           : snapshot_restore(path, o->data_dir, &revision, err);
+    data_dir = folder_name(o->data_dir, &a);
+    code = s3_url_is(path) ? restore_from_s3(path, data_dir, o, &revision, err)
+                           : snapshot_restore(path, data_dir, &revision, err);
     if (code == 0)
         printf("restored to revision %lld\n", (long long)revision);
     return code;

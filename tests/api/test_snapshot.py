@@ -8,6 +8,7 @@ import shutil
 import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -266,6 +267,48 @@ def test_a_folder_in_use_is_refused(own):
     done = snapshot(own, "restore", path, "--data-dir=" + data)
     assert done.returncode == 1 and "Directory not empty" in done.stderr, done.stderr
     assert sorted(os.listdir(data)) == before
+
+
+def test_what_is_in_the_way_of_a_restore_is_told_and_kept(own):
+    path, new = os.path.join(own.dir, "file"), os.path.join(own.dir, "new")
+    saved(own, path)
+    os.mkdir(new, 0o750)
+    os.mkdir(new + ".restoring")
+    done = snapshot(own, "restore", path, "--data-dir=" + new)
+    assert done.returncode == 1 and "left it behind, to be removed" in done.stderr, done.stderr
+    assert os.stat(new).st_mode & 0o777 == 0o750  # it is the folder of before
+    os.rmdir(new + ".restoring")
+    os.symlink(new, new + "2")
+    done = snapshot(own, "restore", path, "--data-dir=" + new + "2")
+    assert done.returncode == 1 and "new2 is no folder" in done.stderr, done.stderr
+    assert sorted(n for n in os.listdir(own.dir) if n.startswith("new")) == ["new", "new2"]
+
+
+def test_a_restore_that_is_killed_leaves_no_folder(own):
+    """Whenever it is killed: the folder is not there, or whole."""
+    for i in range(12):
+        assert own.call("POST", MAPS, config_map("m%d" % i, "x" * 900000)).status_code == 201
+    path, new = os.path.join(own.dir, "file"), os.path.join(own.dir, "new")
+    saved(own, path)
+    args = [own.binary, "snapshot", "restore", path, "--data-dir=" + new]
+    began = time.monotonic()
+    subprocess.run(args, check=True, timeout=60, stdout=subprocess.DEVNULL)
+    whole = time.monotonic() - began
+
+    def size():
+        return sum(os.stat(os.path.join(new, "store", f)).st_size
+                   for f in os.listdir(new + "/store") if f != "lock.mdb")
+    full, killed = size(), 0
+    for i in range(8):
+        shutil.rmtree(new, ignore_errors=True)
+        p = subprocess.Popen(args, stdout=subprocess.DEVNULL)
+        time.sleep(whole * (i + 0.5) / 8)
+        p.kill()
+        p.wait()
+        killed += not os.path.exists(new)
+        assert not os.path.exists(new) or size() == full
+        shutil.rmtree(new + ".restoring", ignore_errors=True)
+    assert killed
 
 
 def test_only_administrators(server):

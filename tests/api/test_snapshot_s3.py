@@ -82,6 +82,14 @@ def test_saved_to_s3_and_restored_from_it(own_server, s3):
     assert own.call("GET", MAPS + "/it").json()["data"]["v"] == "y" * 900000
 
 
+@pytest.mark.parametrize("end", ["/", "//"])
+def test_restored_into_a_folder_with_a_slash_behind_it(server, s3, file, tmp_path, end):
+    s3.objects["k"] = file[1]
+    done = ask(server, s3, "restore", URL + "k", "--data-dir=" + str(tmp_path / "new") + end)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert os.listdir(str(tmp_path)) == ["new"] and os.listdir(str(tmp_path / "new")) == ["store"]
+
+
 def test_what_may_pass_is_tried_again(server, s3, file):
     s3.objects["k"] = file[1]
     s3.plan = [Refusal(500, "InternalError", "oops"), Refusal(503, "SlowDown", "too fast")]
