@@ -354,7 +354,7 @@ static const char *advice(const struct snapshot_schedule *s, int code)
     if (to_folder(s))
         return "look whether there is room and whether the server may write there";
     if (code == ERR_FORBIDDEN)
-        return "look at credentials, region and the rights on the bucket";
+        return "look at credentials, clock, region and the rights on the bucket";
     if (code == ERR_NOT_FOUND)
         return "look whether the bucket is there";
     return "look at the endpoint, the network, and the room in the data folder";

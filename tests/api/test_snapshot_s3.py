@@ -4,6 +4,7 @@ import datetime
 import ipaddress
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -119,6 +120,22 @@ def test_refusals_are_not_tried_again(server, s3, args, env, says):
     done = ask(server, s3, "status", URL + "k", *args, **env)
     assert done.returncode == 1 and says in done.stderr, done.stderr
     assert len(s3.requests) == 1
+
+
+def test_a_wrong_clock_is_explained(server, s3):
+    s3.plan = [Refusal(403, "RequestTimeTooSkewed", "The difference is too large.")]
+    done = ask(server, s3, "status", URL + "k")
+    assert done.returncode == 1 and len(s3.requests) == 1
+    assert re.search(r"S3 answers 403 RequestTimeTooSkewed: this machine's clock says "
+                     r"\d{8}T\d{6}Z; set it right\n$", done.stderr), done.stderr
+
+
+def test_a_list_without_end(server, s3):
+    s3.plan = [b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t"
+               b"</NextContinuationToken></ListBucketResult>"] * 9
+    done = ask(server, s3, "list", "s3://" + BUCKET)
+    assert done.returncode == 1 and "goes on where it began" in done.stderr, done.stderr
+    assert len(s3.requests) == 2
 
 
 def test_redirects_are_not_followed(server, s3):
