@@ -257,6 +257,17 @@ def test_list_of_a_bucket(server, s3, file):
                       "other+file": "other"}
 
 
+def test_what_is_deleted_while_it_is_listed(server, s3, file):
+    """As a server does with its old ones: the rest is verified none the less."""
+    s3.objects[NAMES[1]] = file[1]
+    s3.plan = [b"<ListBucketResult>%s</ListBucketResult>" % b"".join(
+        b"<Contents><Key>%s</Key><Size>%d</Size></Contents>" % (n.encode(), len(file[1]))
+        for n in NAMES[:2])]
+    found = listed(ask(server, s3, "list", "s3://" + BUCKET, "--output=json", "--verify"))
+    assert {f["name"]: f["state"] for f in found} == {NAMES[0]: "other", NAMES[1]: "good"}
+    assert "S3 answers 404 NoSuchKey" in next(f["reason"] for f in found if f["name"] == NAMES[0])
+
+
 @pytest.mark.parametrize("answer,says", [
     (b"<html>hello</html>", "an answer that is no list"),
     (b"\x00\x01", "an answer that is no XML"),
