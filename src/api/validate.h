@@ -85,6 +85,8 @@ void check_container_resource_name(struct field_errors *errs, const struct path 
                                    struct str name);
 /** True for amounts that may be shared out more than once: cpu, memory and the like. */
 bool resource_overcommits(struct str name);
+/** True for the names that a ResourceQuota may have, besides huge pages and those with a slash. */
+bool resource_of_quotas(struct str name);
 /** True for names outside kubernetes.io that devices have: "example.com/gpu". */
 bool resource_is_extended(struct str name);
 

@@ -133,26 +133,6 @@ void validate_limitrange(const void *obj, const void *old, struct field_errors *
 
 /* ---- ResourceQuota ---- */
 
-static const char *const quota_names[] = {"cpu",
-                                          "memory",
-                                          "ephemeral-storage",
-                                          "requests.cpu",
-                                          "requests.memory",
-                                          "requests.storage",
-                                          "requests.ephemeral-storage",
-                                          "limits.cpu",
-                                          "limits.memory",
-                                          "limits.ephemeral-storage",
-                                          "pods",
-                                          "resourcequotas",
-                                          "services",
-                                          "replicationcontrollers",
-                                          "secrets",
-                                          "persistentvolumeclaims",
-                                          "configmaps",
-                                          "services.nodeports",
-                                          "services.loadbalancers",
-                                          NULL};
 static const char *const scopes[] = {"Terminating",
                                      "NotTerminating",
                                      "BestEffort",
@@ -168,7 +148,7 @@ static void check_quota_name(struct field_errors *errs, const struct path *p, st
 
     if (why)
         check_why(errs, p, name, why);
-    else if (str_find_char(name, '/') < 0 && !one_of(name, quota_names) &&
+    else if (str_find_char(name, '/') < 0 && !resource_of_quotas(name) &&
              !str_has_prefix(name, STR("hugepages-")) &&
              !str_has_prefix(name, STR("requests.hugepages-")))
         check_why(errs, p, name, "must be a standard resource for quota");
@@ -234,7 +214,7 @@ static void check_scopes(struct field_errors *errs, const struct path *at,
         if (!has_scope(s, scopes[i]))
             continue;
         for (size_t k = 0; k < s->hard.n && counts; k++)
-            counts = !one_of(s->hard.v[k].key, quota_names) ||
+            counts = !resource_of_quotas(s->hard.v[k].key) ||
                      scope_counts(str_from(scopes[i]), s->hard.v[k].key);
         if (!counts)
             err_invalid(errs, at, scopes_doc(errs, s), "unsupported scope applied to resource");

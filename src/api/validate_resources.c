@@ -14,27 +14,26 @@ static const char *const integers[] = {"pods",
                                        "services.nodeports",
                                        "services.loadbalancers",
                                        NULL};
-static const char *const standard[] = {"cpu",
-                                       "memory",
-                                       "ephemeral-storage",
-                                       "storage",
-                                       "requests.cpu",
-                                       "requests.memory",
-                                       "requests.storage",
-                                       "requests.ephemeral-storage",
-                                       "limits.cpu",
-                                       "limits.memory",
-                                       "limits.ephemeral-storage",
-                                       "pods",
-                                       "resourcequotas",
-                                       "services",
-                                       "replicationcontrollers",
-                                       "secrets",
-                                       "configmaps",
-                                       "persistentvolumeclaims",
-                                       "services.nodeports",
-                                       "services.loadbalancers",
-                                       NULL};
+static const char *const of_quotas[] = {"cpu",
+                                        "memory",
+                                        "ephemeral-storage",
+                                        "requests.cpu",
+                                        "requests.memory",
+                                        "requests.storage",
+                                        "requests.ephemeral-storage",
+                                        "limits.cpu",
+                                        "limits.memory",
+                                        "limits.ephemeral-storage",
+                                        "pods",
+                                        "resourcequotas",
+                                        "services",
+                                        "replicationcontrollers",
+                                        "secrets",
+                                        "configmaps",
+                                        "persistentvolumeclaims",
+                                        "services.nodeports",
+                                        "services.loadbalancers",
+                                        NULL};
 static const char *const of_containers[] = {"cpu", "memory", "ephemeral-storage", NULL};
 
 static bool is_huge(struct str name)
@@ -45,6 +44,16 @@ static bool is_huge(struct str name)
 static bool is_native(struct str name)
 {
     return str_find_char(name, '/') < 0 || str_find(name, STR("kubernetes.io/")) >= 0;
+}
+
+bool resource_of_quotas(struct str name)
+{
+    return one_of(name, of_quotas);
+}
+
+static bool is_standard(struct str name)
+{
+    return resource_of_quotas(name) || str_eqz(name, "storage");
 }
 
 bool resource_is_extended(struct str name)
@@ -64,7 +73,7 @@ void check_container_resource_name(struct field_errors *errs, const struct path 
     if (why) {
         check_why(errs, p, name, why);
     } else if (str_find_char(name, '/') < 0) {
-        if (!one_of(name, standard) && !is_huge(name))
+        if (!is_standard(name) && !is_huge(name))
             check_why(errs, p, name, "must be a standard resource type or fully qualified");
         if (!one_of(name, of_containers) && !is_huge(name))
             check_why(errs, p, name, "must be a standard resource for containers");

@@ -161,10 +161,27 @@ static enum outcome check_forwarding(struct check_ctx *c)
     return CHECK_NOTE;
 }
 
+/* The folder that is there, of @dir and those above it: on its disk it will be. */
+static const char *existing(struct arena *a, const char *dir)
+{
+    char *p = arena_strdup(a, dir);
+
+    while (!file_exists(p)) {
+        char *slash = strrchr(p, '/');
+
+        if (!slash)
+            return ".";
+        if (slash == p)
+            return "/";
+        *slash = '\0';
+    }
+    return p;
+}
+
 static enum outcome check_disk(struct check_ctx *c)
 {
     struct statvfs fs;
-    const char *dir = file_exists(c->data_dir) ? c->data_dir : "/";
+    const char *dir = existing(c->arena, c->data_dir);
     uint64_t free_mib;
 
     if (statvfs(dir, &fs) < 0) {
@@ -234,6 +251,8 @@ int cmd_check(int argc, char **argv)
                           "node, and what to do about it.", stdout);
         return 0;
     }
+    if (r == 0 && words > 0)
+        r = err_new(&err, ERR_BAD_REQUEST, "\"%s\" is no flag; see --help", argv[1]);
     if (r < 0) {
         fprintf(stderr, "skiff check: %s\n", err.msg);
         return 2;

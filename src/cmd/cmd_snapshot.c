@@ -11,16 +11,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+
+enum { TIMEOUT_MS = 60 * 1000 };
 
 struct options {
     const char *data_dir, *kubeconfig, *output;
     bool include_pki, verify;
+    int64_t timeout_ms;
     struct s3_flags s3;
 };
 struct saving {
     struct loop *loop;
     struct http_call *call;
+    struct timer stall; /* since the server's last byte */
+    uint64_t timeout_ms;
     int fd, status, code;
     struct buf text; /* of an answer that is no snapshot */
     struct err err;
@@ -39,6 +45,8 @@ static void on_data(void *arg, struct str piece)
 {
     struct saving *s = arg;
 
+    if (s->code == 0)
+        timer_start(&s->stall, s->timeout_ms, 0);
     if (s->status != 200) {
         buf_str(&s->text, piece);
         return;
@@ -55,6 +63,15 @@ static void on_data(void *arg, struct str piece)
     }
 }
 
+static void on_stall(struct timer *t)
+{
+    struct saving *s = container_of(t, struct saving, stall);
+
+    s->code = err_new(&s->err, ERR_TIMEOUT, "the server has sent nothing for %llu s (--timeout)",
+                      (unsigned long long)(s->timeout_ms / 1000));
+    http_call_cancel(s->call);
+}
+
 static void on_done(void *arg, const struct err *err)
 {
     struct saving *s = arg;
@@ -66,6 +83,7 @@ static void on_done(void *arg, const struct err *err)
     if (s->code == 0 && s->status != 200)
         s->code = err_new(&s->err, ERR_IO, "the server answers %d: %.*s", s->status,
                           STR_ARG(str_trim(buf_view(&s->text))));
+    timer_stop(&s->stall);
     loop_stop(s->loop);
 }
 
@@ -80,14 +98,19 @@ static void fetch(struct saving *s, struct client *c)
 
     rq.n_headers = client_https_headers(c, &rq.headers);
     s->call = http_client_send(client_https_http(c), &rq);
+    timer_init(&s->stall, s->loop, on_stall);
+    timer_start(&s->stall, s->timeout_ms, 0);
     loop_hold(s->loop, true);
     loop_run(s->loop);
     loop_hold(s->loop, false);
 }
 
-static int fetch_into(int fd, const struct kubeconfig *k, struct err *err)
+static int fetch_into(int fd, const struct kubeconfig *k, int64_t timeout_ms, struct err *err)
 {
-    struct saving s = {.fd = fd, .loop = loop_new("snapshot"), .text.limit_bytes = 64 * 1024};
+    struct saving s = {.fd = fd,
+                       .loop = loop_new("snapshot"),
+                       .timeout_ms = (uint64_t)timeout_ms,
+                       .text.limit_bytes = 64 * 1024};
     struct client *c;
 
     s.code = client_https_new(s.loop, k, &c, &s.err);
@@ -114,21 +137,51 @@ static int save_into(int fd, const struct options *o, struct backup_reader *r, s
     int code = kubeconfig_load(path, NULL, &k, err);
 
     if (code == 0)
-        code = fetch_into(fd, &k, err);
+        code = fetch_into(fd, &k, o->timeout_ms, err);
     kubeconfig_deinit(&k);
     if (code == 0 && o->include_pki)
         code = snapshot_add_pki(fd, o->data_dir, err);
     return code < 0 ? code : snapshot_read_fd(fd, r, NULL, err);
 }
 
-static int save_beside(const char *beside, const struct options *o, struct backup_reader *r,
-                       struct err *err)
+/* What @fd has, which another save may have left, is an unfinished snapshot, or nothing at all. */
+static bool is_remains(int fd, const struct stat *st)
 {
-    auto_fd fd = open(beside, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    static const char begin[] = "SKIFFBAK";
+    char piece[sizeof(begin) - 1];
+    ssize_t n = pread(fd, piece, sizeof(piece), 0);
+
+    return S_ISREG(st->st_mode) && st->st_uid == geteuid() && st->st_nlink == 1 && n >= 0 &&
+           memcmp(piece, begin, (size_t)n) == 0;
+}
+
+/* Opens @beside for this process alone, and empties it: a new file, or one that a save which was
+ * killed has left behind. The lock goes with @ret_fd. ERR_EXISTS: it is somebody else's. */
+static int open_beside(const char *beside, int *ret_fd, struct err *err)
+{
+    int fd = open(beside, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600), code = 0;
+    struct stat st, named;
 
     if (fd < 0)
         return err_new(err, ERR_IO, "create %s: %s", beside, strerror(errno));
-    return save_into(fd, o, r, err);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        code = errno == EWOULDBLOCK
+                   ? err_new(err, ERR_EXISTS, "%s is being written by another save", beside)
+                   : err_new(err, ERR_IO, "lock %s: %s", beside, strerror(errno));
+    else if (fstat(fd, &st) < 0 || lstat(beside, &named) < 0 || st.st_dev != named.st_dev ||
+             st.st_ino != named.st_ino) /* another save has ended since it was opened */
+        code = err_new(err, ERR_EXISTS, "%s has just been renamed by another save", beside);
+    else if (!is_remains(fd, &st))
+        code = err_new(err, ERR_EXISTS,
+                       "%s is in the way, and is no unfinished snapshot of this user: move it away",
+                       beside);
+    else if (ftruncate(fd, 0) < 0 || fchmod(fd, 0600) < 0)
+        code = err_new(err, ERR_IO, "empty %s: %s", beside, strerror(errno));
+    if (code < 0)
+        (void)close(fd);
+    else
+        *ret_fd = fd;
+    return code;
 }
 
 static int save_to_s3(const char *url, const struct options *o, struct backup_reader *r,
@@ -147,11 +200,15 @@ static int save(const char *path, const struct options *o, struct backup_reader 
 {
     auto_arena a = {0};
     const char *beside = arena_printf(&a, "%s.partial", path);
+    auto_fd fd = -1;
     int code;
 
     if (s3_url_is(path))
         return save_to_s3(path, o, r, err);
-    code = save_beside(beside, o, r, err);
+    code = open_beside(beside, &fd, err);
+    if (code < 0)
+        return code;
+    code = save_into(fd, o, r, err);
     if (code == 0)
         code = file_rename(beside, path, err);
     if (code < 0)
@@ -191,13 +248,13 @@ static int status(const char *path, const struct options *o, struct backup_reade
     return snapshot_read(path, r, err);
 }
 
-static int restore_from_s3(const char *url, const struct options *o, int64_t *ret_revision,
-                           struct err *err)
+static int restore_from_s3(const char *url, const char *data_dir, const struct options *o,
+                           int64_t *ret_revision, struct err *err)
 {
     struct backup_reader r = {0};
     auto_arena a = {0};
     auto_fd fd = -1;
-    char *beside = arena_strdup(&a, o->data_dir), *slash = strrchr(beside, '/');
+    char *beside = arena_strdup(&a, data_dir), *slash = strrchr(beside, '/');
     int code;
 
     /* Beside the new folder: there is room for it, or there is none for the folder either. */
@@ -208,19 +265,31 @@ static int restore_from_s3(const char *url, const struct options *o, int64_t *re
     backup_reader_deinit(&r);
     if (code < 0)
         return code;
-    return snapshot_restore(arena_printf(&a, "/proc/self/fd/%d", fd), o->data_dir, ret_revision,
-                            err);
+    return snapshot_restore(arena_printf(&a, "/proc/self/fd/%d", fd), data_dir, ret_revision, err);
+}
+
+/* @dir without the slashes at its end: a folder beside it is not one in it. */
+static const char *folder_name(const char *dir, struct arena *a)
+{
+    size_t n = strlen(dir);
+
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    return arena_memdupz(a, dir, n);
 }
 
 static int restore(const char *path, const struct options *o, struct err *err)
 {
+    auto_arena a = {0};
+    const char *data_dir;
     int64_t revision;
     int code;
 
     if (!o->data_dir || !*o->data_dir)
         return err_new(err, ERR_BAD_REQUEST, "restore wants --data-dir");
-    code = s3_url_is(path) ? restore_from_s3(path, o, &revision, err)
-                           : snapshot_restore(path, o->data_dir, &revision, err);
+    data_dir = folder_name(o->data_dir, &a);
+    code = s3_url_is(path) ? restore_from_s3(path, data_dir, o, &revision, err)
+                           : snapshot_restore(path, data_dir, &revision, err);
     if (code == 0)
         printf("restored to revision %lld\n", (long long)revision);
     return code;
@@ -267,6 +336,8 @@ static int check_words(int words, char **argv, struct options *o, struct err *er
                        "save, status or restore, and a file; or list, and a folder; see --help");
     if (strcmp(o->output, "table") != 0 && strcmp(o->output, "json") != 0)
         return err_new(err, ERR_BAD_REQUEST, "--output: \"%s\" is none of table, json", o->output);
+    if (o->timeout_ms < 1000 || o->timeout_ms > 3600 * 1000)
+        return err_new(err, ERR_BAD_REQUEST, "--timeout: from 1s to 1h");
     if (o->include_pki && (!o->data_dir || strcmp(argv[1], "save") != 0))
         return err_new(err, ERR_BAD_REQUEST, "--include-pki is of save, and wants --data-dir");
     if (!o->data_dir && strcmp(argv[1], "save") == 0)
@@ -282,7 +353,7 @@ static const char usage[] =
 
 int cmd_snapshot(int argc, char **argv)
 {
-    struct options o = {.output = "table", .s3 = S3_FLAGS_DEFAULT};
+    struct options o = {.output = "table", .timeout_ms = TIMEOUT_MS, .s3 = S3_FLAGS_DEFAULT};
     const struct flag flags[] = {
         {"data-dir", FLAG_STRING, &o.data_dir, "DIR",
          "restore: the new folder; save: where the server's admin.kubeconfig and pki are"},
@@ -290,6 +361,8 @@ int cmd_snapshot(int argc, char **argv)
          "save: an administrator's; <data-dir>/admin.kubeconfig if unset"},
         {"include-pki", FLAG_BOOL, &o.include_pki, NULL,
          "save: with <data-dir>/pki, so that restore makes the same server of it"},
+        {"timeout", FLAG_DURATION, &o.timeout_ms, "TIME",
+         "save: give up when the server has sent nothing for so long; 1m if unset"},
         {"output", FLAG_STRING, &o.output, "FORM", "save, status, list: table or json"},
         {"verify", FLAG_BOOL, &o.verify, NULL,
          "list: read all snapshots to their ends; those of S3 are fetched for it"},

@@ -17,8 +17,8 @@ MUST_USE int snapshot_read_head(int fd, int64_t *ret_revision, int64_t *ret_time
  *  ERR_PARSE if @verify found damage. */
 MUST_USE int snapshot_list(const char *where, const struct s3_flags *s3, bool json, bool verify,
                            struct err *err);
-/** Verifies all of @path, then makes folder @data_dir, which must not exist or be empty, with a
- *  store that holds it; @ret_revision: the snapshot's. On failure @data_dir is not there,
- *  or as empty as it was. ERR_IO, ERR_PARSE, ERR_EXISTS. */
+/** Verifies all of @path, then makes folder @data_dir (without a slash at its end), which must not
+ *  exist or be empty, with a store that holds it; @ret_revision: the snapshot's. On failure
+ *  @data_dir is not there, or as empty as it was. ERR_IO, ERR_PARSE, ERR_EXISTS. */
 MUST_USE int snapshot_restore(const char *path, const char *data_dir, int64_t *ret_revision,
                               struct err *err);

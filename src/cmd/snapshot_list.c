@@ -94,7 +94,7 @@ static int examine(struct listing *s, struct line *l, struct err *err)
         return 0;
     r = snapshot_place_get(&s->place, l->file->name, snapshot_tmpdir(), &fd, err);
     if (r < 0) {
-        if (s->place.s3)
+        if (s->place.s3 && r != ERR_NOT_FOUND) /* deleted since it was listed */
             return r;
         say(s, l, STATE_OTHER, err->msg);
         return 0;

@@ -197,29 +197,40 @@ static int make_store(struct restore *s, const char *dir, int64_t revision, stru
     return r;
 }
 
-/* @dir without the slashes at its end: a folder beside it is not one in it. */
-static const char *folder_name(const char *dir, struct arena *a)
+/* Makes @beside, and sees that there is nothing where it is to go. */
+static int make_room(const char *data_dir, const char *beside, struct err *err)
 {
-    size_t n = strlen(dir);
+    int code;
 
-    while (n > 1 && dir[n - 1] == '/')
-        n--;
-    return arena_memdupz(a, dir, n);
+    if (mkdir(beside, 0700) < 0)
+        return errno == EEXIST
+                   ? err_new(
+                         err, ERR_EXISTS,
+                         "%s is there: a restore is making it, or one that did not end has left "
+                         "it behind, to be removed",
+                         beside)
+                   : err_new(err, ERR_IO, "make folder %s: %s", beside, strerror(errno));
+    /* It is empty, or not there: rmdir says which. */
+    if (rmdir(data_dir) == 0 || errno == ENOENT)
+        return 0;
+    code = errno == EBUSY
+               ? err_new(err, ERR_EXISTS, "%s is a mount point: name a folder in it", data_dir)
+           : errno == ENOTDIR
+               ? err_new(err, ERR_EXISTS, "%s is no folder (nor may it be a link)", data_dir)
+               : err_new(err, ERR_EXISTS, "%s: %s", data_dir, strerror(errno));
+    (void)rmdir(beside);
+    return code;
 }
 
-static int restore_verified(struct restore *s, const char *given, int64_t revision,
+static int restore_verified(struct restore *s, const char *data_dir, int64_t revision,
                             struct err *err)
 {
     auto_arena a = {0};
-    const char *data_dir = folder_name(given, &a);
     const char *beside = arena_printf(&a, "%s.restoring", data_dir);
-    int r;
+    int r = make_room(data_dir, beside, err);
 
-    /* It is empty, or not there: rmdir says which. */
-    if (rmdir(data_dir) < 0 && errno != ENOENT)
-        return err_new(err, ERR_EXISTS, "%s: %s", data_dir, strerror(errno));
-    if (mkdir(beside, 0700) < 0)
-        return err_new(err, ERR_EXISTS, "make folder %s: %s", beside, strerror(errno));
+    if (r < 0)
+        return r;
     r = make_store(s, arena_printf(&a, "%s/store", beside), revision, err);
     if (r == 0)
         r = put_pki(s, beside, err);
@@ -233,6 +244,7 @@ static int restore_verified(struct restore *s, const char *given, int64_t revisi
 int snapshot_restore(const char *path, const char *data_dir, int64_t *ret_revision,
                      struct err *err)
 {
+    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC); /* once: another may get this name meanwhile */
     struct restore s = {0};
     struct backup_reader r = {.on_record = note_place,
                               .on_note = note_note,
@@ -242,16 +254,15 @@ int snapshot_restore(const char *path, const char *data_dir, int64_t *ret_revisi
 
     backup_reader_init(&r);
     crc32c_init(&s.crc);
-    code = snapshot_read(path, &r, err);
-    if (code == 0) {
-        auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-
-        s.fd = fd;
-        if (s.places.n)
-            qsort(s.places.v, s.places.n, sizeof(s.places.v[0]), by_revision);
-        code = fd < 0 ? err_new(err, ERR_IO, "open %s: %s", path, strerror(errno))
-                      : restore_verified(&s, data_dir, r.revision, err);
-    }
+    s.fd = fd;
+    code = fd < 0 ? err_new(err, ERR_IO, "open: %s", strerror(errno))
+                  : snapshot_read_fd(fd, &r, NULL, err);
+    if (code < 0)
+        code = err_wrap(err, code, "%s", path);
+    if (code == 0 && s.places.n)
+        qsort(s.places.v, s.places.n, sizeof(s.places.v[0]), by_revision);
+    if (code == 0)
+        code = restore_verified(&s, data_dir, r.revision, err);
     *ret_revision = r.revision;
     backup_reader_deinit(&r);
     vec_deinit(&s.places);

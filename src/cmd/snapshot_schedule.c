@@ -114,8 +114,9 @@ static int find_newest(struct snapshot_schedule *s, struct snapshot_place *p, st
     for (size_t i = 0; i < files.n && r == 0; i++) {
         struct snapshot_name n;
 
+        /* One of the future was made while the clock was wrong: nobody knows when. */
         if (!files.v[i].regular || !snapshot_name_parse(files.v[i].name, &n) ||
-            snapshot_name_cmp(n, s->made) < 0)
+            n.sec > s->began_ms / 1000 || snapshot_name_cmp(n, s->made) < 0)
             continue;
         s->made = n;
         s->bytes = files.v[i].bytes;
@@ -191,36 +192,65 @@ static int verify(struct snapshot_schedule *s, struct err *err)
 struct dated {
     struct snapshot_name name;
     const char *text;
+    bool future; /* later than the one just made */
 };
 
+/* What claims to be of the future was made before, by a clock that was wrong: it goes first. */
 static int newest_first(const void *a, const void *b)
 {
     const struct dated *x = a, *y = b;
 
-    return snapshot_name_cmp(y->name, x->name);
+    return x->future != y->future ? x->future - y->future : snapshot_name_cmp(y->name, x->name);
 }
 
-/* Deletes what is beyond the retention; @made stays even if the clock makes it an old one. */
-static int remove_old(struct snapshot_schedule *s, struct snapshot_place *p, const char *made,
-                      struct err *err)
+/* Deletes of @files what is beyond the retention; @made stays, whatever its time. */
+static int remove_old(struct snapshot_schedule *s, struct snapshot_place *p,
+                      const struct snapshot_files *files, const char *made, struct err *err)
 {
-    struct snapshot_files files = {0};
     VEC(struct dated) ours = {0};
-    auto_arena a = {0};
-    int r = snapshot_place_list(p, &a, &files, err);
+    int r = 0;
 
-    for (size_t i = 0; i < files.n && r == 0; i++) {
-        struct dated d = {.text = files.v[i].name};
+    for (size_t i = 0; i < files->n; i++) {
+        struct dated d = {.text = files->v[i].name};
 
-        if (files.v[i].regular && strcmp(d.text, made) != 0 &&
-            snapshot_name_parse(d.text, &d.name))
-            vec_push(&ours, d);
+        if (!files->v[i].regular || strcmp(d.text, made) == 0 ||
+            !snapshot_name_parse(d.text, &d.name))
+            continue;
+        d.future = snapshot_name_cmp(d.name, s->made) > 0;
+        vec_push(&ours, d);
     }
     if (ours.n)
         qsort(ours.v, ours.n, sizeof(ours.v[0]), newest_first);
     for (size_t i = (size_t)s->opts.flags->retention - 1; i < ours.n && r == 0; i++)
         r = atomic_load(&s->cancel) ? ERR_CANCELED : snapshot_place_remove(p, ours.v[i].text, err);
     vec_deinit(&ours);
+    return r;
+}
+
+static bool is_there(const struct snapshot_files *files, const char *name, uint64_t bytes)
+{
+    for (size_t i = 0; i < files->n; i++)
+        if (strcmp(files->v[i].name, name) == 0)
+            return files->v[i].regular && files->v[i].bytes == bytes;
+    return false;
+}
+
+/* Deletes old ones, once the place itself says that it has @made. */
+static int retain(struct snapshot_schedule *s, struct snapshot_place *p, const char *made,
+                  struct err *err)
+{
+    struct snapshot_files files = {0};
+    auto_arena a = {0};
+    int r = 0;
+
+    if (snapshot_place_list(p, &a, &files, &s->old_err) == 0) {
+        if (is_there(&files, made, s->bytes))
+            (void)remove_old(s, p, &files, made, &s->old_err);
+        else
+            r = err_new(err, ERR_IO,
+                        "%s was taken, and is not there with its %llu bytes; nothing was deleted",
+                        made, (unsigned long long)s->bytes);
+    }
     vec_deinit(&files);
     return r;
 }
@@ -238,7 +268,7 @@ static int keep(struct snapshot_schedule *s, struct err *err)
     if (r == 0 && to_folder(s))
         free(steal(s->path)); /* it has its name */
     if (r == 0)
-        (void)remove_old(s, &p, name, &s->old_err);
+        r = retain(s, &p, name, err);
     snapshot_place_close(&p);
     return r;
 }
@@ -307,11 +337,15 @@ static int64_t now_ms(const struct snapshot_schedule *s)
     return loop_wall_ns(s->opts.loop) / MS_NS;
 }
 
-/* The wall clock may be set, and machines sleep: it is looked at now and then. */
+/* The wall clock may be set, and machines sleep: it is looked at now and then. Nothing is due later
+ * than in an interval, or what was due before the clock was set back would wait for its old time.
+ */
 static void arm(struct snapshot_schedule *s)
 {
-    int64_t left = s->due_ms - now_ms(s);
+    int64_t left;
 
+    s->due_ms = MIN(s->due_ms, now_ms(s) + s->opts.flags->interval_ms);
+    left = s->due_ms - now_ms(s);
     timer_start(&s->timer, (uint64_t)MIN(MAX(left, 0), LOOK_MS), 0);
 }
 
@@ -320,7 +354,7 @@ static const char *advice(const struct snapshot_schedule *s, int code)
     if (to_folder(s))
         return "look whether there is room and whether the server may write there";
     if (code == ERR_FORBIDDEN)
-        return "look at credentials, region and the rights on the bucket";
+        return "look at credentials, clock, region and the rights on the bucket";
     if (code == ERR_NOT_FOUND)
         return "look whether the bucket is there";
     return "look at the endpoint, the network, and the room in the data folder";
@@ -356,8 +390,6 @@ static void set_retry(struct snapshot_schedule *s)
 /* The newest is of @s->made: the next is an interval later, but not at once. */
 static void succeed(struct snapshot_schedule *s)
 {
-    int64_t now = now_ms(s), interval = s->opts.flags->interval_ms;
-
     s->figures.last_sec = s->made.sec;
     s->figures.revision = s->made.revision;
     s->figures.bytes = s->bytes;
@@ -365,9 +397,8 @@ static void succeed(struct snapshot_schedule *s)
         s->figures.failures++;
     s->opts.on_figures(s->opts.arg, &s->figures);
     set_retry(s);
-    s->due_ms = s->made.sec * 1000 + interval;
-    s->due_ms = MIN(s->due_ms, now + interval); /* its time may be in the future */
-    s->due_ms = MAX(s->due_ms, now + SNAPSHOT_INTERVAL_MIN_MS);
+    s->due_ms =
+        MAX(s->made.sec * 1000 + s->opts.flags->interval_ms, now_ms(s) + SNAPSHOT_INTERVAL_MIN_MS);
     arm(s);
 }
 
@@ -441,6 +472,7 @@ static void on_timer(struct timer *t)
     struct snapshot_schedule *s = container_of(t, struct snapshot_schedule, timer);
 
     if (!s->looked && now_ms(s) >= s->due_ms) {
+        s->began_ms = now_ms(s);
         work(s, look, on_looked);
     } else if (now_ms(s) < s->due_ms) {
         arm(s);

@@ -486,18 +486,3 @@ void grpc_server_call_on(struct grpc_server_call *call, const struct grpc_call_h
 {
     call->on = *h;
 }
-
-struct str grpc_server_metadata(const struct grpc_server_call *call, const char *name)
-{
-    return http_header_find(call->rq, name);
-}
-
-const struct http_peer *grpc_server_peer(const struct grpc_server_call *call)
-{
-    return &call->rq->peer;
-}
-
-struct loop *grpc_server_call_loop(const struct grpc_server_call *call)
-{
-    return http_loop(call->x);
-}

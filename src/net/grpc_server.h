@@ -73,9 +73,3 @@ void grpc_server_on_drained(struct grpc_server_call *call, size_t bytes, void (*
  *  handler but on_closed runs afterwards. */
 void grpc_server_call_end(struct grpc_server_call *call, enum grpc_status status,
                           const char *fmt, ...) PRINTF_LIKE(3, 4);
-/** The first metadata @name (lower case) as sent, or STR_NULL. Valid until on_closed. */
-struct str grpc_server_metadata(const struct grpc_server_call *call, const char *name);
-/** Who calls, from TLS. Valid until on_closed. */
-const struct http_peer *grpc_server_peer(const struct grpc_server_call *call);
-/** The call's loop. */
-struct loop *grpc_server_call_loop(const struct grpc_server_call *call);

@@ -296,6 +296,14 @@ static int refused(struct transfer *t, long status, struct err *err)
                        f.code);
     if (!known)
         return err_new(err, code_of(status), "S3 answers %ld", status);
+    if (strcmp(f.code, "RequestTimeTooSkewed") == 0) {
+        auto_buf now = {0};
+
+        time_write_basic(&now, time_from_ns(t->s->opts.clock->wall_ns(t->s->opts.clock)));
+        return err_new(err, code_of(status),
+                       "S3 answers %ld %s: this machine's clock says %s; set it right", status,
+                       f.code, buf_cstr(&now));
+    }
     return err_new(err, code_of(status), "S3 answers %ld %s: %s", status, f.code, f.message);
 }
 
@@ -482,6 +490,7 @@ int s3_list(struct s3 *s, const char *prefix, struct arena *a, struct s3_objects
     struct transfer t = {.s = s, .method = "GET", .path = s->endpoint.base, .fd = -1};
     struct s3_objects objects = {0};
     struct s3_page page = {.truncated = true};
+    const char *before = NULL; /* the token that led to the page */
     int r = 0;
 
     hash_nothing(&t);
@@ -490,11 +499,14 @@ int s3_list(struct s3 *s, const char *prefix, struct arena *a, struct s3_objects
             r = err_new(err, ERR_TOO_LARGE, "a list of more than %d pages", PAGES_MAX);
             break;
         }
-        t.query = list_query(prefix, page.token, a);
+        before = page.token;
+        t.query = list_query(prefix, before, a);
         r = perform(&t, err);
         if (r < 0)
             break;
         r = s3_xml_list(buf_view(&t.answer), a, &objects, &page, err);
+        if (r == 0 && page.truncated && before && strcmp(before, page.token) == 0)
+            r = err_new(err, ERR_PARSE, "an answer that goes on where it began");
         if (r < 0)
             r = err_wrap(err, r, "list of %s", s->endpoint.host);
     }

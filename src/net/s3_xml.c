@@ -115,7 +115,8 @@ static int digit(char c)
                                   : -1;
 }
 
-/* Back from the form of URLs, where a plus is a blank. */
+/* Back from the form of URLs, where a plus is a blank. A %00 stays: behind a NUL, what is left of
+ * the key would be the name of another. */
 static const char *decode_key(struct document *d, struct str s)
 {
     char *out = arena_alloc(d->arena, s.len + 1);
@@ -123,7 +124,7 @@ static const char *decode_key(struct document *d, struct str s)
 
     for (size_t i = 0; i < s.len; i++) {
         if (d->url_encoded && s.p[i] == '%' && i + 2 < s.len && digit(s.p[i + 1]) >= 0 &&
-            digit(s.p[i + 2]) >= 0) {
+            digit(s.p[i + 2]) >= 0 && (s.p[i + 1] != '0' || s.p[i + 2] != '0')) {
             out[n++] = (char)(digit(s.p[i + 1]) << 4 | digit(s.p[i + 2]));
             i += 2;
         } else {

@@ -116,7 +116,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_GET = do_PUT = do_DELETE = handle_any
 
     def on_put(self, key, query, body, plan):
-        self.server.s3.objects[key] = body
+        if plan != "lose":
+            self.server.s3.objects[key] = body
         self.answer(200)
 
     def on_delete(self, key, query, body, plan):
@@ -162,7 +163,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class FakeS3:
     """@certificate: PEM file with key; https then. plan: what to do with the next requests, each a
-    Refusal, "truncate", "hang", "redirect", bytes (the answer to a list) or None."""
+    Refusal, "truncate", "lose", "hang", "redirect", bytes (the answer to a list) or None."""
 
     def __init__(self, certificate=None):
         self.objects, self.requests, self.plan = {}, [], []

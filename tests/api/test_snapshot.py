@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """skiff snapshot: a file of all that the store holds, and a new server made of it."""
+import fcntl
+import http.server
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -172,6 +176,71 @@ def test_etcds_clients_see_the_same_again():
         s.stop()
 
 
+def test_a_file_in_the_way_is_kept_and_remains_are_not(own):
+    path = os.path.join(own.dir, "file")
+    args = ("save", path, "--data-dir=" + os.path.join(own.dir, "data"))
+    with open(path + ".partial", "w", encoding="ascii") as f:
+        f.write("of somebody else")
+    done = snapshot(own, *args)
+    assert done.returncode == 1 and "file.partial is in the way" in done.stderr, done.stderr
+    with open(path + ".partial", encoding="ascii") as f:
+        assert f.read() == "of somebody else"
+    with open(path + ".partial", "wb") as f:  # what a save that was killed leaves behind
+        f.write(b"SKIFFBAK" + b"x" * 5000000)
+        os.fchmod(f.fileno(), 0o644)
+        fcntl.flock(f, fcntl.LOCK_EX)  # it still runs
+        done = snapshot(own, *args)
+        assert done.returncode == 1 and "is being written by another save" in done.stderr
+        assert os.stat(path + ".partial").st_size == 5000008
+    info = saved(own, path)
+    assert sorted(n for n in os.listdir(own.dir) if n.startswith("file")) == ["file"]
+    assert (os.stat(path).st_mode & 0o777, os.stat(path).st_size) == (0o600, info["bytes"])
+    os.symlink(path, path + "2.partial")
+    done = snapshot(own, "save", path + "2", args[2])
+    assert done.returncode == 1 and "create %s2.partial: " % path in done.stderr, done.stderr
+    assert json.loads(snapshot(own, "status", path, "--output=json").stdout) == info
+
+
+def test_a_server_that_falls_silent(own):
+    """In the middle of a snapshot: save does not wait forever, and leaves nothing."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            self.wfile.write(b"SKIFFBAK\2\0\0\0\0\0\0\0")
+            over.wait(30)
+
+        def log_message(self, *args):
+            pass
+
+    over = threading.Event()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    pki = os.path.join(own.dir, "data", "pki")
+    c.load_cert_chain(pki + "/apiserver.crt", pki + "/apiserver.key")
+    server.socket = c.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        with open(own.kubeconfig, encoding="ascii") as f:
+            text = f.read().replace(":%d" % own.port, ":%d" % server.server_address[1])
+        config, path = os.path.join(own.dir, "config"), os.path.join(own.dir, "file")
+        with open(config, "w", encoding="ascii") as f:
+            f.write(text)
+        done = snapshot(own, "save", path, "--kubeconfig=" + config, "--timeout=1s")
+    finally:
+        over.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert done.returncode == 1, done.stderr
+    assert "the server has sent nothing for 1 s (--timeout)" in done.stderr, done.stderr
+    assert [n for n in os.listdir(own.dir) if n.startswith("file")] == []
+
+
 def test_damage_is_refused(own):
     path, new = os.path.join(own.dir, "file"), os.path.join(own.dir, "new")
     info = saved(own, path, "--include-pki")
@@ -198,6 +267,48 @@ def test_a_folder_in_use_is_refused(own):
     done = snapshot(own, "restore", path, "--data-dir=" + data)
     assert done.returncode == 1 and "Directory not empty" in done.stderr, done.stderr
     assert sorted(os.listdir(data)) == before
+
+
+def test_what_is_in_the_way_of_a_restore_is_told_and_kept(own):
+    path, new = os.path.join(own.dir, "file"), os.path.join(own.dir, "new")
+    saved(own, path)
+    os.mkdir(new, 0o750)
+    os.mkdir(new + ".restoring")
+    done = snapshot(own, "restore", path, "--data-dir=" + new)
+    assert done.returncode == 1 and "left it behind, to be removed" in done.stderr, done.stderr
+    assert os.stat(new).st_mode & 0o777 == 0o750  # it is the folder of before
+    os.rmdir(new + ".restoring")
+    os.symlink(new, new + "2")
+    done = snapshot(own, "restore", path, "--data-dir=" + new + "2")
+    assert done.returncode == 1 and "new2 is no folder" in done.stderr, done.stderr
+    assert sorted(n for n in os.listdir(own.dir) if n.startswith("new")) == ["new", "new2"]
+
+
+def test_a_restore_that_is_killed_leaves_no_folder(own):
+    """Whenever it is killed: the folder is not there, or whole."""
+    for i in range(12):
+        assert own.call("POST", MAPS, config_map("m%d" % i, "x" * 900000)).status_code == 201
+    path, new = os.path.join(own.dir, "file"), os.path.join(own.dir, "new")
+    saved(own, path)
+    args = [own.binary, "snapshot", "restore", path, "--data-dir=" + new]
+    began = time.monotonic()
+    subprocess.run(args, check=True, timeout=60, stdout=subprocess.DEVNULL)
+    whole = time.monotonic() - began
+
+    def size():
+        return sum(os.stat(os.path.join(new, "store", f)).st_size
+                   for f in os.listdir(new + "/store") if f != "lock.mdb")
+    full, killed = size(), 0
+    for i in range(8):
+        shutil.rmtree(new, ignore_errors=True)
+        p = subprocess.Popen(args, stdout=subprocess.DEVNULL)
+        time.sleep(whole * (i + 0.5) / 8)
+        p.kill()
+        p.wait()
+        killed += not os.path.exists(new)
+        assert not os.path.exists(new) or size() == full
+        shutil.rmtree(new + ".restoring", ignore_errors=True)
+    assert killed
 
 
 def test_only_administrators(server):

@@ -4,6 +4,7 @@ import datetime
 import ipaddress
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -82,6 +83,14 @@ def test_saved_to_s3_and_restored_from_it(own_server, s3):
     assert own.call("GET", MAPS + "/it").json()["data"]["v"] == "y" * 900000
 
 
+@pytest.mark.parametrize("end", ["/", "//"])
+def test_restored_into_a_folder_with_a_slash_behind_it(server, s3, file, tmp_path, end):
+    s3.objects["k"] = file[1]
+    done = ask(server, s3, "restore", URL + "k", "--data-dir=" + str(tmp_path / "new") + end)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert os.listdir(str(tmp_path)) == ["new"] and os.listdir(str(tmp_path / "new")) == ["store"]
+
+
 def test_what_may_pass_is_tried_again(server, s3, file):
     s3.objects["k"] = file[1]
     s3.plan = [Refusal(500, "InternalError", "oops"), Refusal(503, "SlowDown", "too fast")]
@@ -111,6 +120,22 @@ def test_refusals_are_not_tried_again(server, s3, args, env, says):
     done = ask(server, s3, "status", URL + "k", *args, **env)
     assert done.returncode == 1 and says in done.stderr, done.stderr
     assert len(s3.requests) == 1
+
+
+def test_a_wrong_clock_is_explained(server, s3):
+    s3.plan = [Refusal(403, "RequestTimeTooSkewed", "The difference is too large.")]
+    done = ask(server, s3, "status", URL + "k")
+    assert done.returncode == 1 and len(s3.requests) == 1
+    assert re.search(r"S3 answers 403 RequestTimeTooSkewed: this machine's clock says "
+                     r"\d{8}T\d{6}Z; set it right\n$", done.stderr), done.stderr
+
+
+def test_a_list_without_end(server, s3):
+    s3.plan = [b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t"
+               b"</NextContinuationToken></ListBucketResult>"] * 9
+    done = ask(server, s3, "list", "s3://" + BUCKET)
+    assert done.returncode == 1 and "goes on where it began" in done.stderr, done.stderr
+    assert len(s3.requests) == 2
 
 
 def test_redirects_are_not_followed(server, s3):
@@ -230,6 +255,17 @@ def test_list_of_a_bucket(server, s3, file):
     states = {f["name"]: f["state"] for f in json.loads(done.stdout)}
     assert states == {NAMES[0]: "good", NAMES[1]: "good", NAMES[2]: "good", NAMES[3]: "damaged",
                       "other+file": "other"}
+
+
+def test_what_is_deleted_while_it_is_listed(server, s3, file):
+    """As a server does with its old ones: the rest is verified none the less."""
+    s3.objects[NAMES[1]] = file[1]
+    s3.plan = [b"<ListBucketResult>%s</ListBucketResult>" % b"".join(
+        b"<Contents><Key>%s</Key><Size>%d</Size></Contents>" % (n.encode(), len(file[1]))
+        for n in NAMES[:2])]
+    found = listed(ask(server, s3, "list", "s3://" + BUCKET, "--output=json", "--verify"))
+    assert {f["name"]: f["state"] for f in found} == {NAMES[0]: "other", NAMES[1]: "good"}
+    assert "S3 answers 404 NoSuchKey" in next(f["reason"] for f in found if f["name"] == NAMES[0])
 
 
 @pytest.mark.parametrize("answer,says", [

@@ -182,6 +182,20 @@ def test_round_trip_over_s3(servers, s3):
     assert SECRET not in server.read_log()
 
 
+def test_what_a_place_loses_costs_no_old_ones(servers, s3):
+    """It says that it has the new one, and does not have it."""
+    s3.objects[OLD] = b"x"
+    s3.plan = [None, "lose"]
+    server = servers("--snapshot-interval=10s", "--snapshot-to=s3://" + BUCKET,
+                     "--snapshot-retention=1", "--s3-endpoint=" + s3.endpoint)
+    eventually(lambda: metrics(server)["failures_total"] == 1)
+    assert "was taken, and is not there with its " in server.read_log()
+    assert metrics(server)["last_bytes"] == 1 and set(s3.objects) == {OLD}
+    eventually(lambda: metrics(server)["last_bytes"] > 1)
+    assert [r[0] for r in s3.requests] == ["GET", "PUT", "GET", "PUT", "GET", "DELETE"]
+    assert len(ours(s3.objects)) == 1 and OLD not in s3.objects
+
+
 def test_stopped_in_the_middle(servers, s3):
     s3.plan = [None, "hang"]
     server = servers("--snapshot-interval=1h", "--snapshot-to=s3://" + BUCKET,

@@ -200,21 +200,8 @@ static inline void start_fail(void *service, struct grpc_server_call *call)
     grpc_server_call_end(call, GRPC_NOT_FOUND, "no \"\xc3\xa4\" in 100%%\n");
 }
 
-static inline void start_who(void *service, struct grpc_server_call *call)
-{
-    auto_buf out = {0};
-
-    start_any(service, call, ignore, NULL);
-    assert_ptr_equal(grpc_server_call_loop(call), ((struct fix *)service)->loop);
-    buf_printf(&out, "%.*s %.*s", STR_ARG(grpc_server_metadata(call, "x-test")),
-               STR_ARG(grpc_server_peer(call)->common_name));
-    assert_null(grpc_server_metadata(call, "x-none").p);
-    grpc_server_send(call, buf_view(&out));
-    grpc_server_call_end(call, GRPC_OK, "%s", "");
-}
-
 static const struct grpc_method methods[] = {
     {"/t/Echo", start_echo},   {"/t/Count", start_count}, {"/t/Hang", start_hang},
     {"/t/Early", start_early}, {"/t/Free", start_free},   {"/t/Fail", start_fail},
-    {"/t/Who", start_who},     {"/t/Flood", start_flood}, {"/t/Huge", start_huge},
+    {"/t/Flood", start_flood}, {"/t/Huge", start_huge},
 };

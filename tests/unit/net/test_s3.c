@@ -234,6 +234,13 @@ static void test_pages_of_a_list(void **state)
     assert_int_equal(o.v[0].bytes, 12);
     assert_string_equal(o.v[1].key, "c d+e\xc3\xa4%");
     assert_true(o.v[1].bytes == UINT64_MAX);
+    /* No key is taken for another that it begins with. */
+    assert_ok(s3_xml_list(STR(PAGE("<EncodingType>url</EncodingType>"
+                                   "<Contents><Key>k%00%0a</Key><Size>1</Size></Contents>")),
+                          &a, &o, &page, &err),
+              &err);
+    assert_int_equal(o.n, 3);
+    assert_string_equal(o.v[2].key, "k%00\n");
 }
 
 static void test_bad_pages_are_refused(void **state)
