@@ -53,10 +53,11 @@ static enum stage_result fail_text(struct request *rq, int code, struct str text
     if (code == ERR_TIMEOUT && !str_has_prefix(text, STR("Timeout: ")))
         text = str_printf(rq->arena, "Timeout: %.*s", STR_ARG(text));
     st = failure(code, text);
-    if (code == ERR_TOO_MANY || code == ERR_TIMEOUT)
+    if (code == ERR_TOO_MANY)
         add_details(rq, &st)->retry_after_seconds = ERROR_RETRY_SEC;
-    else if (code == ERR_FORBIDDEN)
-        add_details(rq, &st); /* of a path: empty, but there */
+    else if (code == ERR_FORBIDDEN || code == ERR_TIMEOUT)
+        add_details(rq, &st); /* empty, but there. A request that ran out of time may have been
+                                 done: clients send again what comes with a Retry-After. */
     return status_send(rq, code, &st);
 }
 

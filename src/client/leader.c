@@ -134,6 +134,14 @@ static void write_lease(struct leader *l, bool create)
                       str_from(l->opts.name), &lease, NULL, on_written, l);
 }
 
+/* How long the holder may be silent, as it says itself: it need not be one of ours. */
+static uint64_t duration_ms(const struct leader *l, const struct coordination_lease *lease)
+{
+    const int32_t *seconds = lease->spec.lease_duration_seconds;
+
+    return seconds && *seconds > 0 ? (uint64_t)*seconds * 1000 : l->opts.lease_ms;
+}
+
 static void on_read(void *arg, const struct client_result *r)
 {
     struct leader *l = arg;
@@ -152,7 +160,7 @@ static void on_read(void *arg, const struct client_result *r)
     }
     lease = OBJECT_AS(coordination_lease, l->seen);
     held = lease->spec.holder_identity && lease->spec.holder_identity->len > 0 && !ours(l);
-    if (held && now - l->seen_ms < l->opts.lease_ms) {
+    if (held && now - l->seen_ms < duration_ms(l, lease)) {
         set_leading(l, false);
         end_turn(l);
         return;

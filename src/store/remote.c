@@ -37,23 +37,27 @@ bool remote_healthy(const struct remote *r)
 
 static void on_pong(void *arg, const void *answer, enum grpc_status status, struct str text)
 {
+    const Etcdserverpb__RangeResponse *page = answer;
     struct remote *r = arg;
+    struct err err = {0};
 
-    (void)answer; /* remote_call.c has noted how it went */
-    (void)status;
+    (void)status; /* remote_call.c has noted how it went */
     (void)text;
     r->pinging = false;
+    if (!page || remote_check_history(r, page->header->revision, r->pinged_at, &err) < 0)
+        return;
+    /* What the ping before this one was told of, the watch should have shown. */
+    r->watch_late |= r->pong_revision > remote_position(r);
+    r->pong_revision = page->header->revision;
 }
 
-static void ping(struct remote *r)
+void remote_ping(struct remote *r)
 {
-    Etcdserverpb__RangeRequest rq = ETCDSERVERPB__RANGE_REQUEST__INIT;
-
+    if (r->pinging)
+        return;
     r->pinging = true;
-    rq.key = pb_bytes(STR(REMOTE_COMPACT_KEY));
-    rq.count_only = true;
-    remote_call(r, "/etcdserverpb.KV/Range", &rq.base, &etcdserverpb__range_response__descriptor,
-                on_pong, r);
+    r->pinged_at = remote_position(r);
+    remote_ask(r, on_pong, r);
 }
 
 static void trim(struct remote *r)
@@ -80,8 +84,8 @@ static void on_tick(struct timer *t)
         remote_tell(r, false, "etcd's watch is late position=%lld", (long long)remote_position(r));
         remote_watch_restart(r);
     }
-    if (!r->pinging && remote_now_ms(r) - r->answered_ms >= REMOTE_PING_MS)
-        ping(r);
+    if (remote_now_ms(r) - r->answered_ms >= REMOTE_PING_MS)
+        remote_ping(r);
     trim(r);
     remote_compact(r);
 }
@@ -117,7 +121,7 @@ static int take_opts(struct remote *r, const struct etcd_opts *o, struct err *er
 
     while (prefix.len > 0 && prefix.p[prefix.len - 1] == '/')
         prefix.len--;
-    r->prefix = prefix.len > 0 && prefix.p[0] == '/'
+    r->prefix = prefix.len == 0 || prefix.p[0] == '/'
                     ? str_dup(&r->arena, prefix)
                     : str_printf(&r->arena, "/%.*s", STR_ARG(prefix));
     r->tls = o->tls;

@@ -36,16 +36,22 @@ enum {
     REMOTE_RETRY_MAX_MS = 1000,
     REMOTE_FRESH_TRIES = 60,    /* of a question that an endpoint did not answer ... */
     REMOTE_FRESH_RETRY_MS = 50, /* ... with this between them */
-    REMOTE_PAGE = 1000,         /* keys read at a time */
+    REMOTE_PAGE_FIRST = 64,     /* keys read at first, */
+    REMOTE_PAGE = 1000,         /* and at most at a time, ... */
+    REMOTE_PAGE_BYTES = 8 << 20, /* ... while their values are of about this size */
     REMOTE_LEASES = 4,          /* different times to live */
     REMOTE_OPS_MAX = 64,        /* of one transaction: two of etcd's each, which takes 128 */
 };
-#define REMOTE_COMPACT_KEY "compact_rev_key" /* upstream's */
+#define REMOTE_COMPACT_KEY   "compact_rev_key" /* upstream's */
+#define REMOTE_OTHER_CLUSTER                                                                     \
+    "it is of another cluster than what was read; if etcd was restored from a backup, this "     \
+    "server must be restarted"
 
 struct remote_endpoint {
     const char *target;
     bool tls;
     bool stale; /* did not answer in time: its connection is given up */
+    bool known; /* it is of our cluster: it has told so, and not failed since */
     struct grpc_client *client;
 };
 struct remote_kept { /* a resource whose changes are followed */
@@ -80,6 +86,10 @@ struct remote {
     struct timer tick;
     uint64_t answered_ms; /* the last answer of any kind */
     bool pinging;
+    int64_t pinged_at;    /* the position then */
+    int64_t pong_revision; /* what the last answer to a ping said */
+    struct rpc *waiting;  /* until it is known of which cluster the endpoint is */
+    bool checking;        /* that has been asked */
     bool ended;           /* closing: nothing new is begun */
     atomic_bool healthy;  /* any */
     atomic_size_t n_txns; /* any: not answered yet */
@@ -107,6 +117,7 @@ struct remote {
 
     uint64_t compact_due_ms;
     int64_t compact_version, compact_revision; /* of REMOTE_COMPACT_KEY; what to forget next */
+    int64_t compact_now; /* what is being forgotten */
     bool compacting;
 };
 
@@ -130,6 +141,12 @@ typedef void (*remote_done)(void *arg, const void *answer, enum grpc_status stat
 /** Calls @method of the endpoint in use; @fn always runs, later, once. */
 void remote_call(struct remote *r, const char *method, const ProtobufCMessage *request,
                  const ProtobufCMessageDescriptor *answer, remote_done fn, void *arg);
+/** Reads etcd's revision, which its quorum confirms: a range response. */
+void remote_ask(struct remote *r, remote_done fn, void *arg);
+/** Asks for a sign of life, and whether the history is still the one that was read. */
+void remote_ping(struct remote *r);
+/** Notes that the endpoint @at answered with @h; whether it is of the cluster that was read. */
+bool remote_same_cluster(struct remote *r, size_t at, const Etcdserverpb__ResponseHeader *h);
 /** The client of the endpoint in use, and its number. */
 struct grpc_client *remote_client(struct remote *r, size_t *ret_at);
 /** The endpoint @at failed: the next one is used; @stuck: its connection is given up. */
@@ -262,6 +279,10 @@ MUST_USE int remote_txn_read(const struct remote *r, const struct store_op *ops,
 /** See store_fresh(). Any thread. */
 void remote_fresh(struct remote *r, struct loop *loop,
                   void (*fn)(void *arg, const struct err *err), void *arg);
+/** What etcd had when the position was @floor, it cannot have lost, unless its data were replaced:
+ *  what stands in the indexes is of another history then. From then on, for good: ERR_INTERNAL. */
+MUST_USE int remote_check_history(struct remote *r, int64_t revision, int64_t floor,
+                                  struct err *err);
 void remote_fresh_retry(struct timer *t); /** Asks again. */
 void remote_fresh_wake(struct remote *r); /** Answers what the position satisfies, or too late. */
 void remote_fresh_end(struct remote *r);  /** Answers all with ERR_UNAVAILABLE. */
@@ -271,6 +292,8 @@ void remote_fresh_end(struct remote *r);  /** Answers all with ERR_UNAVAILABLE. 
 bool remote_lease_known(struct remote *r, uint32_t ttl_sec);
 /** A lease for one more key that ends in @ttl_sec; 0: remote_commit_leased() follows. */
 int64_t remote_lease_get(struct remote *r, uint32_t ttl_sec);
+/** Etcd does not have the lease @id any more: it was revoked, or ended before its time. */
+void remote_lease_gone(struct remote *r, int64_t id);
 
 /* remote_compact.c */
 void remote_compact(struct remote *r); /** Does what is due. */

@@ -1,12 +1,21 @@
 /* remote_call.c - etcd's endpoints and calls to them. One endpoint is used for everything, until a
- * call to it fails: then the next. A client connects, and again after a break, by itself. */
+ * call to it fails: then the next. A client connects, and again after a break, by itself.
+ *
+ * Each answer tells of which cluster it is. One of another cluster than that from which everything
+ * was read is no answer, and its endpoint has failed; what changes something is not even sent to an
+ * endpoint that has not told yet. */
 #include "store/remote.h"
 
 #define MESSAGE_MAX INT32_MAX /* etcd bounds what is written; what is read has our own limits */
 
 struct rpc {
     struct remote *r;
+    struct rpc *next; /* in waiting */
     size_t at;
+    const char *method;
+    struct buf request;
+    uint64_t until_ms;
+    uint32_t tries; /* endpoints that did not tell of which cluster they are */
     const ProtobufCMessageDescriptor *type;
     ProtobufCMessage *answer;
     remote_done fn;
@@ -42,6 +51,7 @@ void remote_endpoint_failed(struct remote *r, size_t at, bool stuck, struct str 
 {
     if (r->ended)
         return;
+    r->endpoints[at].known = false;
     if (atomic_exchange(&r->healthy, false))
         remote_tell(r, false, "etcd failed endpoint=%s error=\"%.*s\"", r->endpoints[at].target,
                  STR_ARG(why));
@@ -74,22 +84,104 @@ static void on_message(void *arg, struct str message)
                                               (const uint8_t *)message.p);
 }
 
+static void rpc_end(struct rpc *c, const void *answer, enum grpc_status status, struct str text)
+{
+    c->fn(c->arg, answer, status, text);
+    if (c->answer)
+        protobuf_c_message_free_unpacked(c->answer, NULL);
+    buf_deinit(&c->request);
+    free(c);
+}
+
+bool remote_same_cluster(struct remote *r, size_t at, const Etcdserverpb__ResponseHeader *h)
+{
+    if (!r->cluster_id)
+        r->cluster_id = h->cluster_id;
+    r->endpoints[at].known = h->cluster_id == r->cluster_id;
+    return r->endpoints[at].known;
+}
+
+static const Etcdserverpb__ResponseHeader *header_of(const ProtobufCMessage *m)
+{
+    const ProtobufCFieldDescriptor *f =
+        protobuf_c_message_descriptor_get_field_by_name(m->descriptor, "header");
+
+    return *(Etcdserverpb__ResponseHeader *const *)(const void *)((const char *)m + f->offset);
+}
+
 static void on_done(void *arg, enum grpc_status status, struct str text)
 {
     struct rpc *c = arg;
 
-    if (status == GRPC_OK && !c->answer) {
+    if (status == GRPC_OK && (!c->answer || !header_of(c->answer))) {
         status = GRPC_INTERNAL;
         text = STR("the answer of etcd cannot be read");
+    } else if (status == GRPC_OK && !remote_same_cluster(c->r, c->at, header_of(c->answer))) {
+        status = GRPC_UNAVAILABLE;
+        text = STR(REMOTE_OTHER_CLUSTER);
     }
     if (status == GRPC_UNAVAILABLE || status == GRPC_DEADLINE_EXCEEDED)
         remote_endpoint_failed(c->r, c->at, status == GRPC_DEADLINE_EXCEEDED, text);
     else if (status != GRPC_CANCELLED)
         remote_answered(c->r);
-    c->fn(c->arg, status == GRPC_OK ? c->answer : NULL, status, text);
-    if (c->answer)
-        protobuf_c_message_free_unpacked(c->answer, NULL);
-    free(c);
+    rpc_end(c, status == GRPC_OK ? c->answer : NULL, status, text);
+}
+
+static void rpc_start(struct rpc *c)
+{
+    uint64_t now = remote_now_ms(c->r);
+    struct grpc_call_opts opts = {.method = c->method,
+                                  .timeout_ms = (uint32_t)(c->until_ms - MIN(now, c->until_ms - 1)),
+                                  .request = c->request.len ? buf_view(&c->request) : STR(""),
+                                  .on_message = on_message,
+                                  .on_done = on_done,
+                                  .arg = c};
+
+    (void)grpc_call_start(remote_client(c->r, &c->at), &opts);
+}
+
+/* ---- of which cluster is it? ---- */
+
+static void dispatch(struct rpc *c);
+
+/* What was waiting goes on: to the endpoint if it is a good one, else to the next, unless all of
+ * them were tried. Nothing of it was sent. */
+static void on_checked(void *arg, const void *answer, enum grpc_status status, struct str text)
+{
+    struct remote *r = arg;
+    struct rpc *c = steal(r->waiting);
+
+    r->checking = false;
+    while (c) {
+        struct rpc *next = c->next;
+
+        if (answer || (!r->ended && ++c->tries < r->n_endpoints))
+            dispatch(c);
+        else
+            rpc_end(c, NULL, status, text);
+        c = next;
+    }
+}
+
+static void check(struct remote *r)
+{
+    r->checking = true;
+    remote_ask(r, on_checked, r);
+}
+
+static void dispatch(struct rpc *c)
+{
+    struct remote *r = c->r;
+    bool reads = c->type == &etcdserverpb__range_response__descriptor;
+
+    if (reads || r->endpoints[r->at].known) {
+        rpc_start(c);
+        return;
+    }
+    c->next = r->waiting;
+    r->waiting = c;
+    if (!r->checking)
+        check(r);
 }
 
 void remote_call(struct remote *r, const char *method, const ProtobufCMessage *request,
@@ -97,23 +189,32 @@ void remote_call(struct remote *r, const char *method, const ProtobufCMessage *r
 {
     struct rpc *c = xnew(struct rpc);
     size_t n = protobuf_c_message_get_packed_size(request);
-    struct grpc_call_opts opts = {.method = method,
-                                  .timeout_ms = REMOTE_CALL_MS,
-                                  .on_message = on_message,
-                                  .on_done = on_done,
-                                  .arg = c};
-    auto_buf out = {0};
 
-    *c = (struct rpc){.r = r, .type = answer, .fn = fn, .arg = arg};
-    out.len = protobuf_c_message_pack(request, (uint8_t *)buf_reserve(&out, n));
-    opts.request = out.len ? buf_view(&out) : STR("");
-    (void)grpc_call_start(remote_client(r, &c->at), &opts);
+    *c = (struct rpc){.r = r, .method = method, .type = answer, .fn = fn, .arg = arg};
+    c->until_ms = remote_now_ms(r) + REMOTE_CALL_MS;
+    c->request.len = protobuf_c_message_pack(request, (uint8_t *)buf_reserve(&c->request, n));
+    dispatch(c);
+}
+
+void remote_ask(struct remote *r, remote_done fn, void *arg)
+{
+    Etcdserverpb__RangeRequest rq = ETCDSERVERPB__RANGE_REQUEST__INIT;
+
+    rq.key = pb_bytes(STR(REMOTE_COMPACT_KEY));
+    rq.count_only = true;
+    remote_call(r, "/etcdserverpb.KV/Range", &rq.base, &etcdserverpb__range_response__descriptor,
+                fn, arg);
 }
 
 int remote_error(struct err *err, enum grpc_status status, struct str text)
 {
     int code = ERR_IO;
 
+    if (str_find(text, STR("request is too large")) >= 0 ||
+        str_find(text, STR("message larger than max")) >= 0)
+        return err_new(err, ERR_TOO_LARGE, "Request entity too large: %.*s", STR_ARG(text));
+    if (status == GRPC_CANCELLED)
+        text = STR("the connection was given up, since it did not answer");
     if (status == GRPC_UNAVAILABLE || status == GRPC_CANCELLED)
         code = ERR_UNAVAILABLE;
     else if (status == GRPC_DEADLINE_EXCEEDED)

@@ -9,6 +9,7 @@ struct commit {
     struct store_txn *txn;
     size_t at, n;           /* the piece under way: ops [at, at + n) */
     int64_t lease;
+    bool released;          /* its first lease was gone */
     int64_t revision;       /* 0: etcd has not answered yet */
     uint64_t answered_ms;
     struct commit_put *puts; /* by op */
@@ -72,6 +73,25 @@ static void wait(struct commit *c, int64_t revision)
         finish(c);
 }
 
+static uint32_t ttl_of(const struct store_txn *txn)
+{
+    uint32_t ttl = 0;
+
+    for (size_t i = 0; i < txn->n; i++)
+        ttl = MAX(ttl, txn->ops[i].ttl_sec);
+    return ttl;
+}
+
+/* True if @c can be sent; else its lease is waited for. */
+static bool leased(struct commit *c)
+{
+    uint32_t ttl = ttl_of(c->txn);
+
+    if (ttl > 0 && !c->lease)
+        c->lease = remote_lease_get(c->r, ttl);
+    return ttl == 0 || c->lease;
+}
+
 static void send_piece(struct commit *c);
 
 static void on_answer(void *arg, const void *message, enum grpc_status status, struct str text)
@@ -81,6 +101,15 @@ static void on_answer(void *arg, const void *message, enum grpc_status status, s
     struct store_txn *txn = c->txn;
     struct err err = {0};
 
+    if (!answer && status == GRPC_NOT_FOUND && c->lease && !c->released) {
+        remote_lease_gone(c->r, c->lease); /* nothing was done: again, with another */
+        c->lease = 0;
+        c->released = true;
+        c->n = 0;
+        if (leased(c))
+            send_piece(c);
+        return;
+    }
     if (!answer) {
         (void)remote_error(&err, status, text);
         fail(c, &err);
@@ -115,15 +144,6 @@ static void send_piece(struct commit *c)
 
 /* ---- before etcd is asked ---- */
 
-static uint32_t ttl_of(const struct store_txn *txn)
-{
-    uint32_t ttl = 0;
-
-    for (size_t i = 0; i < txn->n; i++)
-        ttl = MAX(ttl, txn->ops[i].ttl_sec);
-    return ttl;
-}
-
 static int check(struct remote *r, struct store_txn *txn)
 {
     for (size_t i = 0; i < txn->n; i++) {
@@ -149,16 +169,6 @@ static int check(struct remote *r, struct store_txn *txn)
         return err_new(&txn->err, ERR_INTERNAL, "more than %d different times to live",
                        REMOTE_LEASES);
     return 0;
-}
-
-/* True if @c can be sent; else its lease is waited for. */
-static bool leased(struct commit *c)
-{
-    uint32_t ttl = ttl_of(c->txn);
-
-    if (ttl > 0 && !c->lease)
-        c->lease = remote_lease_get(c->r, ttl);
-    return ttl == 0 || c->lease;
 }
 
 void remote_commit_leased(struct remote *r, uint32_t ttl_sec, const struct err *err)
@@ -216,6 +226,8 @@ static void begin(void *arg)
     txn_reset(txn);
     if (r->ended)
         txn->code = err_new(&txn->err, ERR_UNAVAILABLE, "the store is closing");
+    else if (atomic_load(&r->restored))
+        txn->code = remote_check_history(r, 0, 0, &txn->err);
     else if (!txn_is_of_resource(txn))
         txn->code = check(r, txn);
     if (txn->code < 0) {

@@ -10,7 +10,7 @@ static void on_compacted(void *arg, const void *message, enum grpc_status status
 
     r->compacting = false;
     if (message)
-        atomic_store_explicit(&r->st->compacted, r->compact_revision, memory_order_relaxed);
+        atomic_store_explicit(&r->st->compacted, r->compact_now, memory_order_relaxed);
     else if (status != GRPC_OUT_OF_RANGE) /* someone has done it already */
         remote_tell(r, false, "etcd not compacted error=\"%.*s\"", STR_ARG(text));
 }
@@ -19,7 +19,7 @@ static void forget(struct remote *r, int64_t revision)
 {
     Etcdserverpb__CompactionRequest rq = ETCDSERVERPB__COMPACTION_REQUEST__INIT;
 
-    rq.revision = revision;
+    r->compact_now = rq.revision = revision;
     remote_call(r, "/etcdserverpb.KV/Compact", &rq.base,
                 &etcdserverpb__compaction_response__descriptor, on_compacted, r);
 }
@@ -40,13 +40,10 @@ static void on_elected(void *arg, const void *message, enum grpc_status status, 
     r->compact_revision = answer->header->revision;
     if (answer->succeeded) {
         r->compact_version++;
-        if (revision > 0) {
-            r->compact_revision = revision; /* for on_compacted(); the next is set below */
+        if (revision > 0)
             forget(r, revision);
-        } else {
+        else
             r->compacting = false;
-        }
-        r->compact_revision = answer->header->revision;
         return;
     }
     r->compacting = false;

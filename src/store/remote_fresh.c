@@ -70,16 +70,16 @@ static void not_answered(struct remote *r, enum grpc_status status, const struct
         timer_start(&r->fresh_retry, REMOTE_FRESH_RETRY_MS, 0);
 }
 
-/* What etcd once told, it cannot take back, unless its data were replaced, by a backup or none;
- * that also makes it another cluster. What stands in our indexes is of another history then, and
- * must not be shown as the newest. */
-static int check_history(struct remote *r, const Etcdserverpb__ResponseHeader *h, struct err *err)
+int remote_check_history(struct remote *r, int64_t revision, int64_t floor, struct err *err)
 {
-    if (h->revision >= r->fresh_floor && h->cluster_id == r->cluster_id)
+    if (revision >= floor && !atomic_load(&r->restored))
         return 0;
-    if (!atomic_exchange(&r->restored, true))
+    if (!atomic_exchange(&r->restored, true)) {
         remote_tell(r, false, "etcd was restored revision=%lld, it had revision=%lld",
-                    (long long)h->revision, (long long)r->fresh_floor);
+                    (long long)revision, (long long)floor);
+        r->following = false;
+        remote_watch_restart(r); /* ends it: what it would show is of the other history */
+    }
     return err_new(err, ERR_INTERNAL,
                    "etcd: it was restored from a backup; this server must be restarted");
 }
@@ -95,7 +95,7 @@ static void on_answer(void *arg, const void *message, enum grpc_status status, s
         not_answered(r, status, &err);
         return;
     }
-    if (check_history(r, page->header, &err) < 0)
+    if (remote_check_history(r, page->header->revision, r->fresh_floor, &err) < 0)
         fail_all(&r->fresh_asked, &err);
     while (r->fresh_asked) {
         struct fresh_wait *w = r->fresh_asked;
@@ -111,16 +111,11 @@ static void on_answer(void *arg, const void *message, enum grpc_status status, s
 
 static void ask(struct remote *r)
 {
-    Etcdserverpb__RangeRequest rq = ETCDSERVERPB__RANGE_REQUEST__INIT;
-
     if (r->fresh_asked || !r->fresh_next || r->ended || timer_active(&r->fresh_retry))
         return;
     r->fresh_asked = steal(r->fresh_next);
     r->fresh_floor = remote_position(r);
-    rq.key = pb_bytes(STR(REMOTE_COMPACT_KEY));
-    rq.count_only = true;
-    remote_call(r, "/etcdserverpb.KV/Range", &rq.base, &etcdserverpb__range_response__descriptor,
-                on_answer, r);
+    remote_ask(r, on_answer, r);
 }
 
 static void begin(void *arg)

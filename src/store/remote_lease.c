@@ -47,6 +47,13 @@ bool remote_lease_known(struct remote *r, uint32_t ttl_sec)
     return lease_of(r, ttl_sec) != NULL;
 }
 
+void remote_lease_gone(struct remote *r, int64_t id)
+{
+    for (size_t i = 0; i < REMOTE_LEASES; i++)
+        if (r->leases[i].id == id)
+            r->leases[i].id = 0;
+}
+
 int64_t remote_lease_get(struct remote *r, uint32_t ttl_sec)
 {
     Etcdserverpb__LeaseGrantRequest rq = ETCDSERVERPB__LEASE_GRANT_REQUEST__INIT;

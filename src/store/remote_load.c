@@ -96,6 +96,19 @@ static void on_retry(struct timer *t)
     read_page(container_of(t, struct remote_load, retry));
 }
 
+/* A page has to come within the time of a call, and stands in memory: not many large values. */
+static void size_page(struct remote_load *l, const Etcdserverpb__RangeResponse *page)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < page->n_kvs; i++)
+        bytes += page->kvs[i]->value.len;
+    if (bytes > REMOTE_PAGE_BYTES)
+        l->page = MAX(l->page / 4, 1);
+    else if (bytes < REMOTE_PAGE_BYTES / 8)
+        l->page = MIN(l->page * 2, REMOTE_PAGE);
+}
+
 static void on_page(void *arg, const void *answer, enum grpc_status status, struct str text)
 {
     const Etcdserverpb__RangeResponse *page = answer;
@@ -106,16 +119,15 @@ static void on_page(void *arg, const void *answer, enum grpc_status status, stru
         (void)remote_error(&err, status, text);
         if (status == GRPC_OUT_OF_RANGE) /* compacted meanwhile */
             drop(l);
-        if (status == GRPC_RESOURCE_EXHAUSTED)
+        if (status == GRPC_RESOURCE_EXHAUSTED || status == GRPC_DEADLINE_EXCEEDED)
             l->page = MAX(l->page / 4, 1);
         try_again(l, &err);
         return;
     }
     l->backoff_ms = 0;
+    size_page(l, page);
     if (!l->revision)
         l->revision = page->header->revision;
-    if (!l->r->cluster_id)
-        l->r->cluster_id = page->header->cluster_id;
     for (size_t i = 0; i < page->n_kvs; i++)
         take(l, page->kvs[i]);
     if (page->more && page->n_kvs > 0) {
@@ -156,6 +168,6 @@ void remote_load_start(struct remote_load *l)
     l->next = l->r->loads;
     l->r->loads = l;
     timer_init(&l->retry, l->r->loop, on_retry);
-    l->page = REMOTE_PAGE;
+    l->page = REMOTE_PAGE_FIRST;
     read_page(l);
 }

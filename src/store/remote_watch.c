@@ -98,7 +98,16 @@ static void on_message(void *arg, struct str message)
             grpc_call_cancel(wa->call);
         return;
     }
+    if (w->header && !remote_same_cluster(r, wa->at, w->header)) {
+        etcdserverpb__watch_response__free_unpacked(w, NULL);
+        remote_endpoint_failed(r, wa->at, false, STR(REMOTE_OTHER_CLUSTER));
+        if (r->watch == wa->call)
+            grpc_call_cancel(wa->call);
+        return;
+    }
     remote_answered(r);
+    if (w->created && w->header && w->header->revision < remote_position(r))
+        remote_ping(r); /* a member that is behind, or one that was restored */
     if (!w->canceled) {
         r->watch_backoff_ms = REMOTE_RETRY_MIN_MS;
         take(r, w);
@@ -168,7 +177,7 @@ void remote_watch_retry(struct timer *t)
 {
     struct remote *r = container_of(t, struct remote, watch_retry);
 
-    if (!r->watch && !r->resyncing && !r->ended)
+    if (!r->watch && !r->resyncing && !r->ended && r->following)
         remote_watch_start(r);
 }
 

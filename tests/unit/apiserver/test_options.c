@@ -106,6 +106,9 @@ static void test_timeout_of_a_request(void **state)
     assert_string_equal(reply_str(&s, r, "message"),
                         "Timeout: request did not complete within the allotted timeout");
     assert_string_equal(reply_str(&s, r, "reason"), "Timeout");
+    /* Clients send what comes with it once more, and a write may have been done. */
+    assert_null(reply_header(r, "Retry-After").p);
+    assert_int_equal(reply_int(&s, r, "details.retryAfterSeconds"), -1);
     sim_run_for(s.sim, 10000);
     assert_int_equal(atomic_load(&s.as->n_live), 0);
     server_stop(&s);

@@ -148,6 +148,25 @@ static void who_dies_is_replaced_after_the_lease(void **state)
     end(&r);
 }
 
+/* A stock component beside ours may have been told to take more time. */
+static void the_duration_is_that_of_who_holds_it(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    begin(&r, 5);
+    fake_put(r.api, &res_coordination_leases,
+             "{\"metadata\":{\"namespace\":\"kube-system\",\"name\":\"l\"},\"spec\":{"
+             "\"holderIdentity\":\"slow\",\"leaseDurationSeconds\":60}}");
+    join(&r, 0);
+    sim_run_for(r.sim, 59000);
+    assert_false(r.all[0].leads);
+    sim_run_for(r.sim, 5000);
+    assert_true(r.all[0].leads);
+    assert_int_equal(*lease(&r)->lease_duration_seconds, 15);
+    end(&r);
+}
+
 static void who_cannot_renew_steps_down_before_others_step_up(void **state)
 {
     struct rig r;
@@ -205,6 +224,7 @@ int main(void)
         cmocka_unit_test(one_leads_and_goes_on_leading),
         cmocka_unit_test(who_leaves_hands_over_at_once),
         cmocka_unit_test(who_dies_is_replaced_after_the_lease),
+        cmocka_unit_test(the_duration_is_that_of_who_holds_it),
         cmocka_unit_test(who_cannot_renew_steps_down_before_others_step_up),
         cmocka_unit_test(never_two_whatever_happens),
     };
