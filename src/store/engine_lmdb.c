@@ -22,7 +22,7 @@ enum {
 int lmdb_fail(struct engine_lmdb *e, int rc, const char *what, struct err *err)
 {
     if (rc == MDB_PANIC)
-        e->broken = true;
+        e->broken = e->unsure = true;
     return err_new(err, ERR_IO, "store in %s: %s: %s", e->dir, what, mdb_strerror(rc));
 }
 
@@ -531,7 +531,19 @@ static bool is_fat(const struct engine_lmdb *e)
 /* The log waits for a checkpoint that does not succeed: it cannot grow for ever. */
 static bool log_is_full(const struct engine_lmdb *e)
 {
-    return e->ops.n == e->ops_done && e->log_done >= 2 * log_limit(e);
+    return e->log_done >= 2 * log_limit(e);
+}
+
+/* Sees to it that there is a transaction, before the log has the change for it: this may find that
+ * a checkpoint took place. */
+static int batch_open(struct engine_lmdb *e, struct err *err)
+{
+    int r = lmdb_txn_open(e, err);
+
+    if (r < 0 || e->ops.n > e->ops_done || !(e->unsure || log_is_full(e)))
+        return r;
+    r = lmdb_checkpoint(e, &e->state, err);
+    return r < 0 ? r : lmdb_txn_open(e, err);
 }
 
 static int key_check(struct str key, size_t value_len, struct err *err)
@@ -548,12 +560,8 @@ static int key_check(struct str key, size_t value_len, struct err *err)
 static int batch_write(struct engine_lmdb *e, const struct record *rec, struct err *err)
 {
     struct batch_op op;
-    int r = 0;
+    int r = batch_open(e, err);
 
-    if (log_is_full(e))
-        r = lmdb_checkpoint(e, &e->state, err);
-    if (r == 0) /* before the log has the change: this may find that a checkpoint took place */
-        r = lmdb_txn_open(e, err);
     if (r < 0)
         return r;
     wal_op_add(e, rec, &op);

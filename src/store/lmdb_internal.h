@@ -89,6 +89,9 @@ struct engine_lmdb {
     size_t written;  /* changes in the last batch; 0 after a slice of compaction */
     bool lost;   /* the last batch failed or was given up: its revisions may be known outside */
     bool broken; /* LMDB refuses to go on: reopen before the next use */
+    /* LMDB could not write its meta page: the disk may have the checkpoint that failed, with its
+     * salt, or the one before. No frame is good for both: first another checkpoint. */
+    bool unsure;
     struct err trouble; /* of the last checkpoint; code 0: it worked */
     bool renamed; /* data.mdb was, and the folder has not been synced since */
     char *dir;
