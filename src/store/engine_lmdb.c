@@ -119,7 +119,7 @@ static int record_at(struct engine_lmdb *e, MDB_txn *txn, struct str key, struct
     struct rev_at at;
     int r;
 
-    if (!entry_read(entry_bytes, &en))
+    if (!entry_read(&e->crc, key, entry_bytes, &en))
         return damaged_entry(key, err);
     if (!revision || en.at.revision <= revision) {
         if (en.deleted)
@@ -235,7 +235,7 @@ static int count_one(struct entries *w, struct str key, struct str bytes, struct
     struct entry en;
     int r;
 
-    if (!entry_read(bytes, &en))
+    if (!entry_read(&w->e->crc, key, bytes, &en))
         return damaged_entry(key, err);
     if (!w->revision || en.at.revision <= w->revision)
         r = !en.deleted;
@@ -395,7 +395,7 @@ static int key_apply(struct engine_lmdb *e, const struct batch_op *op)
 
     if (rc && rc != MDB_NOTFOUND)
         return rc;
-    if (known && !entry_read(val_str(&v), &en))
+    if (known && !entry_read(&e->crc, r.key, val_str(&v), &en))
         return MDB_CORRUPTED;
     if (op->deleted && en.deleted)
         return MDB_NOTFOUND;
@@ -418,7 +418,7 @@ static int key_apply(struct engine_lmdb *e, const struct batch_op *op)
         return rc;
     record_write(&e->crc, &r, v.mv_data);
     en = (struct entry){r.at, r.create, r.version, r.deleted};
-    entry_write(&en, entry_bytes);
+    entry_write(&e->crc, r.key, &en, entry_bytes);
     k = val_of(r.key);
     v = (MDB_val){sizeof(entry_bytes), entry_bytes};
     rc = mdb_cursor_put(e->keys, &k, &v, known ? MDB_CURRENT : 0);
@@ -432,23 +432,34 @@ static int txn_apply(struct engine_lmdb *e, const struct batch_op *op)
     return op->revision ? key_apply(e, op) : note_apply(e, op);
 }
 
+static int write_failed(struct engine_lmdb *e, int rc, const struct batch_op *op, struct err *err)
+{
+    if (rc == MDB_CORRUPTED && op)
+        return damaged_entry(str_sub(buf_view(&e->log), op->key_at, op->key_len), err);
+    return lmdb_fail(e, rc, "write", err);
+}
+
 /* Does all of ops in a new transaction, in a larger map if need be. On an error there is none. */
 static int txn_replay(struct engine_lmdb *e, struct err *err)
 {
+    const struct batch_op *op;
     int r = 0, rc;
 
     do {
         lmdb_txn_drop(e);
         rc = txn_begin(e);
-        for (size_t i = 0; i < e->ops.n && !rc; i++)
-            rc = txn_apply(e, &e->ops.v[i]);
+        op = NULL;
+        for (size_t i = 0; i < e->ops.n && !rc; i++) {
+            op = &e->ops.v[i];
+            rc = txn_apply(e, op);
+        }
         if (!rc)
             return 0;
         lmdb_txn_drop(e);
         if (rc == MDB_MAP_FULL)
             r = lmdb_grow(e, err);
     } while (rc == MDB_MAP_FULL && r == 0);
-    return r < 0 ? r : lmdb_fail(e, rc, "write", err);
+    return r < 0 ? r : write_failed(e, rc, op, err);
 }
 
 int lmdb_ready(struct engine_lmdb *e, struct err *err)
@@ -503,7 +514,7 @@ static int batch_add(struct engine_lmdb *e, const struct batch_op *op, struct er
         return lmdb_grow_and_replay(e, err);
     if (!rc)
         return 0;
-    r = lmdb_fail(e, rc, "write", err);
+    r = write_failed(e, rc, op, err);
     lmdb_txn_drop(e);
     return r;
 }
