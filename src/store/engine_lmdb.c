@@ -34,6 +34,7 @@ int lmdb_grow(struct engine_lmdb *e, struct err *err)
     assert(!e->txn);
     if (!rc)
         rc = mdb_env_set_mapsize(e->env, info.me_mapsize * 2);
+    e->broken |= rc != 0; /* there is no map now: reopened at the next use */
     return rc ? lmdb_fail(e, rc, "grow the map", err) : 0;
 }
 
@@ -62,11 +63,11 @@ void lmdb_release_pages(struct engine_lmdb *e)
 {
     MDB_envinfo info;
 
-    if (e->txn || e->read_bytes < RELEASE_BYTES)
+    if (e->broken || e->txn || e->read_bytes < RELEASE_BYTES)
         return;
     e->read_bytes = 0;
     if (mdb_env_info(e->env, &info) == 0 && mdb_env_set_mapsize(e->env, info.me_mapsize))
-        e->broken = true; /* there is no map now: reopened at the next use */
+        e->broken = true; /* as in lmdb_grow() */
 }
 
 static struct engine_kv kv_of(const struct record *r)
