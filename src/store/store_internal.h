@@ -128,6 +128,12 @@ void store_tell(struct store *st, struct trouble *t, const char *what, const cha
 /** The store's monotonic clock. */
 uint64_t store_now_ms(const struct store *st);
 
+/** Bytes of JSON that a journal holds at most. */
+static inline uint64_t store_journal_bytes(const struct store *st)
+{
+    return st->opts.history_bytes / 2; /* of one resource; several may have a storm at once */
+}
+
 /** Frees @st and its caches; nothing of it runs any more. */
 void store_free(struct store *st);
 
