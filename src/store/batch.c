@@ -190,6 +190,7 @@ static void lazy_keep(struct store *st, int64_t revision, struct str key, struct
     w->value = (struct str){bytes + key.len, value.len};
     w->deleted = deleted;
     vec_push(&st->lazy, w);
+    st->lazy_bytes += key.len + value.len;
     if (!st->lazy_due_ms)
         st->lazy_due_ms = store_now_ms(st) + st->opts.lazy_max_ms;
 }
@@ -312,7 +313,7 @@ void batch_begin(struct store *st, struct store_txn *const *txns, size_t n)
 {
     struct batch *b = &st->batch;
 
-    b->durable = st->lazy.n + n > STORE_LAZY_PENDING;
+    b->durable = st->lazy.n + n > STORE_LAZY_PENDING || st->lazy_bytes >= STORE_LAZY_BYTES;
     for (size_t i = 0; i < n; i++)
         b->durable |= !txns[i]->lazy;
     for (size_t i = 0; i < n; i++) {
@@ -427,6 +428,7 @@ static void lazy_forget(struct store *st)
     for (size_t i = 0; i < st->lazy.n; i++)
         free(st->lazy.v[i]);
     vec_clear(&st->lazy);
+    st->lazy_bytes = 0;
     st->lazy_due_ms = 0;
 }
 

@@ -20,6 +20,7 @@ enum {
     STORE_BATCH_TXNS = 1024,        /* transactions in one commit */
     STORE_BATCH_BYTES = 8 << 20,    /* and the JSON in it, unless one transaction alone is larger */
     STORE_LAZY_PENDING = 1024,      /* lazy writes that wait; engine.h has revisions for more */
+    STORE_LAZY_BYTES = 8 << 20,     /* and their keys and values, but for one batch's */
     STORE_TABLE = 4096,             /* a power of two */
     STORE_RESOURCES_MAX = 2048,
     STORE_SAMPLES = 64,             /* of time, revision and bytes, for compaction */
@@ -101,6 +102,7 @@ struct store {
     struct batch batch;
     VEC(struct raw_hold *) holds;
     VEC(struct lazy_write *) lazy;
+    size_t lazy_bytes;    /* of their keys and values */
     uint64_t lazy_due_ms; /* 0: nothing pending */
     uint64_t trim_due_ms; /* 0: journals are empty */
     uint64_t written_bytes; /* keys and values, since it was opened */

@@ -236,6 +236,30 @@ static void test_too_many_waiting_lazy_writes_force_a_commit(void **state)
     fixture_deinit(&f);
 }
 
+static void test_large_waiting_lazy_writes_force_a_commit(void **state)
+{
+    enum { VALUE = 1 << 20 };
+    struct store_opts opts = {.lazy_max_ms = 3600000};
+    char *value = xcalloc(1, VALUE + 1);
+    struct store_stats s;
+    struct fixture f;
+
+    (void)state;
+    memset(value, 'x', VALUE);
+    fixture_init(&f, false, &opts);
+    for (int i = 0; i < 9; i++) {
+        put_lazy(f.st, f.loop, "beat", value);
+        store_stats(f.st, &s);
+        assert_int_equal(s.commits, i == 8); /* 8 MB wait before */
+    }
+    for (int i = 0; i < 5; i++)
+        put_lazy(f.st, f.loop, "beat", value);
+    store_stats(f.st, &s);
+    assert_int_equal(s.commits, 1); /* none of them waits any more */
+    fixture_deinit(&f);
+    free(value);
+}
+
 static void test_key_that_no_engine_takes_is_refused_alone(void **state)
 {
     struct fixture f;
@@ -436,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_lazy_writes_share_a_commit),
         cmocka_unit_test(test_lazy_writes_reach_the_disk_in_time),
         cmocka_unit_test(test_too_many_waiting_lazy_writes_force_a_commit),
+        cmocka_unit_test(test_large_waiting_lazy_writes_force_a_commit),
         cmocka_unit_test(test_cursor_inside_a_revision),
         cmocka_unit_test(test_key_that_no_engine_takes_is_refused_alone),
         cmocka_unit_test(test_resources_come_and_go),
