@@ -66,6 +66,7 @@ struct batch {
     VEC(struct cache *) touched;
     bool durable; /* goes to the engine; else it holds only lazy writes */
     bool sync;    /* the engine has an open batch */
+    bool dirty;   /* it has changes that nobody may know of before the commit */
     int64_t compact_to; /* what raw transactions asked for; 0: nothing */
     bool defragment;    /* they asked for that: after the commit */
     int defragment_code; /* how it went */
@@ -183,6 +184,10 @@ void raw_hold_unref(struct raw_hold *h); /** Any thread. */
 MUST_USE int raw_run(struct store *st, struct store_txn *txn);
 /** About how many bytes it will write. */
 size_t raw_bytes(const struct store_txn *txn);
+/** True if it is told to write nothing, as far as can be known before it runs. */
+bool raw_is_reader(const struct store_txn *txn);
+/** True if it has only read, and nothing that a failed commit takes back. */
+bool raw_stands(const struct store_txn *txn);
 /** True if it has asked for the file to be written anew. */
 bool raw_defragments(const struct store_txn *txn);
 /** Takes up a compaction that a former run was told to do. */
