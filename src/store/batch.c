@@ -270,6 +270,17 @@ static bool txn_writes(const struct store_txn *txn)
     return false;
 }
 
+/* What failed may be found after a crash: a revision of it is not shown as another's, as long as
+ * those that can be given before the next commit suffice (each of the lazy writes needs one). */
+static void skip_failed(struct store *st)
+{
+    int64_t current, compacted;
+
+    st->engine->ops->revisions(st->engine, &current, &compacted);
+    if (st->failed_revision <= current + ENGINE_REVISIONS_AHEAD - STORE_LAZY_PENDING)
+        st->revision = MAX(st->revision, st->failed_revision);
+}
+
 static void txn_apply(struct store *st, struct store_txn *txn)
 {
     int r = 0;
@@ -277,6 +288,8 @@ static void txn_apply(struct store *st, struct store_txn *txn)
     txn->revision = st->revision;
     if (!txn_writes(txn))
         return;
+    if (!st->batch.durable && st->failed_revision > st->revision)
+        skip_failed(st);
     txn->revision = ++st->revision;
     st->batch.dirty = true;
     for (size_t i = 0; i < txn->n && r == 0; i++) {
@@ -419,6 +432,8 @@ static void rollback(struct store *st)
         vec_clear(&c->pending);
         cache_rollback(c);
     }
+    if (b->sync)
+        st->failed_revision = MAX(st->failed_revision, st->revision);
     st->revision = atomic_load_explicit(&st->published, memory_order_relaxed);
     for (size_t i = 0; i < b->txns.n; i++)
         if (!txn_is_raw(b->txns.v[i]) || !raw_stands(b->txns.v[i]))
@@ -477,8 +492,10 @@ void batch_finish(struct store *st)
         rollback(st);
     } else {
         publish(st);
-        if (b->sync)
+        if (b->sync) {
             lazy_forget(st);
+            st->failed_revision = 0;
+        }
         upkeep_note(st);
         if (b->defragment)
             defragment_tell(b);

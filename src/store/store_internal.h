@@ -97,6 +97,8 @@ struct store {
     struct cache all;                           /* nothing but who wants to know of any change */
     struct cache gone;                          /* stands in places of table that were given up */
     int64_t revision;         /* last one given */
+    /* The last one in commits that failed since one worked: a frame of theirs may be on disk. */
+    int64_t failed_revision;
     atomic_int_fast64_t published; /* any */
     struct store_txn *taken[STORE_BATCH_TXNS]; /* off the queue; before taken_at: in a batch */
     size_t n_taken, taken_at;

@@ -435,13 +435,13 @@ static void test_reads_go_on_while_commits_fail(void **state)
     batch_that_fails(&f, "/a=1@2/2/1 ", ERR_IO); /* it may have seen what was taken back */
     batch_that_fails(&f, "/a=1@2/2/1 ", 0);      /* now the disk is known to fail */
     assert_int_equal(raw_put_now(&f, "/b", "1", 0), ERR_IO);
-    assert_int_equal(put_lazy(f.st, f.loop, "l", "x"), 3);
+    assert_int_equal(put_lazy(f.st, f.loop, "l", "x"), 4); /* 3 has failed */
     batch_that_fails(&f,
                      "/a=1@2/2/1 /registry/configmaps/n/l={\"metadata\":{\"name\":\"l\","
-                     "\"namespace\":\"n\",\"labels\":{\"v\":\"x\"}}}@3/3/1 ",
+                     "\"namespace\":\"n\",\"labels\":{\"v\":\"x\"}}}@4/4/1 ",
                      0);
     atomic_store(&faulty.fail_commits, 0);
-    assert_int_equal(raw_put_now(&f, "/a", "2", 0), 4);
+    assert_int_equal(raw_put_now(&f, "/a", "2", 0), 5);
     f.st = store_close(f.st);
     sim_run_for(sim, 10);
     sim_free(sim);
