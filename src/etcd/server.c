@@ -227,7 +227,7 @@ static int call_decode(struct call *c, struct str message)
                              "grpc: failed to unmarshal the received message");
         return ERR_PARSE;
     }
-    c->txn.bytes = message.len;
+    c->txn.bytes = c->unary == &unary_range ? 0 : message.len;
     return c->unary->check ? c->unary->check(c) : 0;
 }
 

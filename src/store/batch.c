@@ -190,6 +190,7 @@ static void lazy_keep(struct store *st, int64_t revision, struct str key, struct
     w->value = (struct str){bytes + key.len, value.len};
     w->deleted = deleted;
     vec_push(&st->lazy, w);
+    st->lazy_bytes += key.len + value.len;
     if (!st->lazy_due_ms)
         st->lazy_due_ms = store_now_ms(st) + st->opts.lazy_max_ms;
 }
@@ -269,6 +270,17 @@ static bool txn_writes(const struct store_txn *txn)
     return false;
 }
 
+/* What failed may be found after a crash: a revision of it is not shown as another's, as long as
+ * those that can be given before the next commit suffice (each of the lazy writes needs one). */
+static void skip_failed(struct store *st)
+{
+    int64_t current, compacted;
+
+    st->engine->ops->revisions(st->engine, &current, &compacted);
+    if (st->failed_revision <= current + ENGINE_REVISIONS_AHEAD - STORE_LAZY_PENDING)
+        st->revision = MAX(st->revision, st->failed_revision);
+}
+
 static void txn_apply(struct store *st, struct store_txn *txn)
 {
     int r = 0;
@@ -276,7 +288,10 @@ static void txn_apply(struct store *st, struct store_txn *txn)
     txn->revision = st->revision;
     if (!txn_writes(txn))
         return;
+    if (!st->batch.durable && st->failed_revision > st->revision)
+        skip_failed(st);
     txn->revision = ++st->revision;
+    st->batch.dirty = true;
     for (size_t i = 0; i < txn->n && r == 0; i++) {
         struct store_op *op = &txn->ops[i];
         struct cache *c = store_find_cache(st, op->res);
@@ -308,32 +323,46 @@ static int txn_apply_resource(struct store *st, struct store_txn *txn)
     return st->batch.code ? 0 : store_adopt(st, op->res, &txn->err);
 }
 
+static void txn_begin(struct store *st, struct store_txn *txn)
+{
+    struct batch *b = &st->batch;
+
+    txn_reset(txn);
+    vec_push(&b->txns, txn);
+    if (b->code)
+        return; /* all fail alike */
+    if (txn_is_of_resource(txn)) {
+        txn->code = txn_apply_resource(st, txn);
+        return;
+    }
+    if (txn_is_raw(txn)) {
+        txn->code = raw_run(st, txn);
+        return;
+    }
+    txn->code = txn_check(st, txn);
+    if (txn->code == 0)
+        txn_apply(st, txn);
+}
+
+static bool is_reader(const struct store_txn *txn)
+{
+    return txn_is_raw(txn) && raw_is_reader(txn);
+}
+
 void batch_begin(struct store *st, struct store_txn *const *txns, size_t n)
 {
     struct batch *b = &st->batch;
 
-    b->durable = st->lazy.n + n > STORE_LAZY_PENDING;
+    b->durable = st->lazy.n + n > STORE_LAZY_PENDING || st->lazy_bytes >= STORE_LAZY_BYTES;
     for (size_t i = 0; i < n; i++)
         b->durable |= !txns[i]->lazy;
-    for (size_t i = 0; i < n; i++) {
-        struct store_txn *txn = txns[i];
-
-        txn_reset(txn);
-        vec_push(&b->txns, txn);
-        if (b->code)
-            continue; /* all fail alike */
-        if (txn_is_of_resource(txn)) {
-            txn->code = txn_apply_resource(st, txn);
-            continue;
-        }
-        if (txn_is_raw(txn)) {
-            txn->code = raw_run(st, txn);
-            continue;
-        }
-        txn->code = txn_check(st, txn);
-        if (txn->code == 0)
-            txn_apply(st, txn);
-    }
+    /* Reads first while the disk fails: what writes takes those with it that run after it. */
+    for (size_t i = 0; i < n; i++)
+        if (st->writing.told && is_reader(txns[i]))
+            txn_begin(st, txns[i]);
+    for (size_t i = 0; i < n; i++)
+        if (!st->writing.told || !is_reader(txns[i]))
+            txn_begin(st, txns[i]);
 }
 
 void batch_begin_lazy(struct store *st)
@@ -403,9 +432,12 @@ static void rollback(struct store *st)
         vec_clear(&c->pending);
         cache_rollback(c);
     }
+    if (b->sync)
+        st->failed_revision = MAX(st->failed_revision, st->revision);
     st->revision = atomic_load_explicit(&st->published, memory_order_relaxed);
     for (size_t i = 0; i < b->txns.n; i++)
-        txn_fail_io(b->txns.v[i], &b->err);
+        if (!txn_is_raw(b->txns.v[i]) || !raw_stands(b->txns.v[i]))
+            txn_fail_io(b->txns.v[i], &b->err);
     if (st->lazy.n) /* they stay published: tried again soon */
         st->lazy_due_ms = store_now_ms(st) + STORE_RETRY_MS;
 }
@@ -427,6 +459,7 @@ static void lazy_forget(struct store *st)
     for (size_t i = 0; i < st->lazy.n; i++)
         free(st->lazy.v[i]);
     vec_clear(&st->lazy);
+    st->lazy_bytes = 0;
     st->lazy_due_ms = 0;
 }
 
@@ -459,8 +492,10 @@ void batch_finish(struct store *st)
         rollback(st);
     } else {
         publish(st);
-        if (b->sync)
+        if (b->sync) {
             lazy_forget(st);
+            st->failed_revision = 0;
+        }
         upkeep_note(st);
         if (b->defragment)
             defragment_tell(b);
@@ -474,7 +509,7 @@ void batch_finish(struct store *st)
     for (size_t i = 0; i < b->txns.n; i++)
         txn_drop_objects(b->txns.v[i]);
     vec_clear(&b->touched);
-    b->durable = b->sync = b->defragment = false;
+    b->durable = b->sync = b->defragment = b->dirty = false;
     b->defragment_err = (struct err){0};
     b->defragment_code = 0;
     b->compact_to = 0;

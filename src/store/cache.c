@@ -40,7 +40,7 @@ void cache_init(struct cache *c, struct store *st, const struct resource *res)
     c->store = st;
     c->res = res;
     omap_init(&c->objects, &object_omap_ops);
-    journal_init(&c->journal, published(c), st->opts.journal_max);
+    journal_init(&c->journal, published(c), st->opts.journal_max, store_journal_bytes(st));
     c->current = cell_new(snapshot_ref_op, snapshot_unref_op);
     c->subs_mutex = mutex_new();
 }
@@ -192,7 +192,7 @@ static const struct journal_event *cursor_event(struct cache *c, struct watch_cu
 {
     if (!w->chunk)
         return NULL;
-    if (w->at == w->chunk->cap)
+    if (w->at == atomic_load_explicit(&w->chunk->cap, memory_order_relaxed))
         cursor_hop(c, w);
     return w->at < journal_chunk_n(w->chunk) ? &w->chunk->events[w->at] : NULL;
 }

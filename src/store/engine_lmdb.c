@@ -22,7 +22,7 @@ enum {
 int lmdb_fail(struct engine_lmdb *e, int rc, const char *what, struct err *err)
 {
     if (rc == MDB_PANIC)
-        e->broken = true;
+        e->broken = e->unsure = true;
     return err_new(err, ERR_IO, "store in %s: %s: %s", e->dir, what, mdb_strerror(rc));
 }
 
@@ -34,6 +34,7 @@ int lmdb_grow(struct engine_lmdb *e, struct err *err)
     assert(!e->txn);
     if (!rc)
         rc = mdb_env_set_mapsize(e->env, info.me_mapsize * 2);
+    e->broken |= rc != 0; /* there is no map now: reopened at the next use */
     return rc ? lmdb_fail(e, rc, "grow the map", err) : 0;
 }
 
@@ -62,11 +63,11 @@ void lmdb_release_pages(struct engine_lmdb *e)
 {
     MDB_envinfo info;
 
-    if (e->txn || e->read_bytes < RELEASE_BYTES)
+    if (e->broken || e->txn || e->read_bytes < RELEASE_BYTES)
         return;
     e->read_bytes = 0;
     if (mdb_env_info(e->env, &info) == 0 && mdb_env_set_mapsize(e->env, info.me_mapsize))
-        e->broken = true; /* there is no map now: reopened at the next use */
+        e->broken = true; /* as in lmdb_grow() */
 }
 
 static struct engine_kv kv_of(const struct record *r)
@@ -119,7 +120,7 @@ static int record_at(struct engine_lmdb *e, MDB_txn *txn, struct str key, struct
     struct rev_at at;
     int r;
 
-    if (!entry_read(entry_bytes, &en))
+    if (!entry_read(&e->crc, key, entry_bytes, &en))
         return damaged_entry(key, err);
     if (!revision || en.at.revision <= revision) {
         if (en.deleted)
@@ -235,7 +236,7 @@ static int count_one(struct entries *w, struct str key, struct str bytes, struct
     struct entry en;
     int r;
 
-    if (!entry_read(bytes, &en))
+    if (!entry_read(&w->e->crc, key, bytes, &en))
         return damaged_entry(key, err);
     if (!w->revision || en.at.revision <= w->revision)
         r = !en.deleted;
@@ -395,7 +396,7 @@ static int key_apply(struct engine_lmdb *e, const struct batch_op *op)
 
     if (rc && rc != MDB_NOTFOUND)
         return rc;
-    if (known && !entry_read(val_str(&v), &en))
+    if (known && !entry_read(&e->crc, r.key, val_str(&v), &en))
         return MDB_CORRUPTED;
     if (op->deleted && en.deleted)
         return MDB_NOTFOUND;
@@ -418,7 +419,7 @@ static int key_apply(struct engine_lmdb *e, const struct batch_op *op)
         return rc;
     record_write(&e->crc, &r, v.mv_data);
     en = (struct entry){r.at, r.create, r.version, r.deleted};
-    entry_write(&en, entry_bytes);
+    entry_write(&e->crc, r.key, &en, entry_bytes);
     k = val_of(r.key);
     v = (MDB_val){sizeof(entry_bytes), entry_bytes};
     rc = mdb_cursor_put(e->keys, &k, &v, known ? MDB_CURRENT : 0);
@@ -432,23 +433,34 @@ static int txn_apply(struct engine_lmdb *e, const struct batch_op *op)
     return op->revision ? key_apply(e, op) : note_apply(e, op);
 }
 
+static int write_failed(struct engine_lmdb *e, int rc, const struct batch_op *op, struct err *err)
+{
+    if (rc == MDB_CORRUPTED && op)
+        return damaged_entry(str_sub(buf_view(&e->log), op->key_at, op->key_len), err);
+    return lmdb_fail(e, rc, "write", err);
+}
+
 /* Does all of ops in a new transaction, in a larger map if need be. On an error there is none. */
 static int txn_replay(struct engine_lmdb *e, struct err *err)
 {
+    const struct batch_op *op;
     int r = 0, rc;
 
     do {
         lmdb_txn_drop(e);
         rc = txn_begin(e);
-        for (size_t i = 0; i < e->ops.n && !rc; i++)
-            rc = txn_apply(e, &e->ops.v[i]);
+        op = NULL;
+        for (size_t i = 0; i < e->ops.n && !rc; i++) {
+            op = &e->ops.v[i];
+            rc = txn_apply(e, op);
+        }
         if (!rc)
             return 0;
         lmdb_txn_drop(e);
         if (rc == MDB_MAP_FULL)
             r = lmdb_grow(e, err);
     } while (rc == MDB_MAP_FULL && r == 0);
-    return r < 0 ? r : lmdb_fail(e, rc, "write", err);
+    return r < 0 ? r : write_failed(e, rc, op, err);
 }
 
 int lmdb_ready(struct engine_lmdb *e, struct err *err)
@@ -503,7 +515,7 @@ static int batch_add(struct engine_lmdb *e, const struct batch_op *op, struct er
         return lmdb_grow_and_replay(e, err);
     if (!rc)
         return 0;
-    r = lmdb_fail(e, rc, "write", err);
+    r = write_failed(e, rc, op, err);
     lmdb_txn_drop(e);
     return r;
 }
@@ -531,7 +543,19 @@ static bool is_fat(const struct engine_lmdb *e)
 /* The log waits for a checkpoint that does not succeed: it cannot grow for ever. */
 static bool log_is_full(const struct engine_lmdb *e)
 {
-    return e->ops.n == e->ops_done && e->log_done >= 2 * log_limit(e);
+    return e->log_done >= 2 * log_limit(e);
+}
+
+/* Sees to it that there is a transaction, before the log has the change for it: this may find that
+ * a checkpoint took place. */
+static int batch_open(struct engine_lmdb *e, struct err *err)
+{
+    int r = lmdb_txn_open(e, err);
+
+    if (r < 0 || e->ops.n > e->ops_done || !(e->unsure || log_is_full(e)))
+        return r;
+    r = lmdb_checkpoint(e, &e->state, err);
+    return r < 0 ? r : lmdb_txn_open(e, err);
 }
 
 static int key_check(struct str key, size_t value_len, struct err *err)
@@ -548,12 +572,8 @@ static int key_check(struct str key, size_t value_len, struct err *err)
 static int batch_write(struct engine_lmdb *e, const struct record *rec, struct err *err)
 {
     struct batch_op op;
-    int r = 0;
+    int r = batch_open(e, err);
 
-    if (log_is_full(e))
-        r = lmdb_checkpoint(e, &e->state, err);
-    if (r == 0) /* before the log has the change: this may find that a checkpoint took place */
-        r = lmdb_txn_open(e, err);
     if (r < 0)
         return r;
     wal_op_add(e, rec, &op);

@@ -1,6 +1,8 @@
 /* journal.c - chunks of events and the views that list them. */
 #include "store/journal.h"
 
+enum { BYTES_PARTS = 16 }; /* of a journal's bytes, that a chunk has about one at most */
+
 static void event_drop(struct event *ev)
 {
     ev->object = object_unref(ev->object);
@@ -72,9 +74,9 @@ static void view_change(struct journal *j, size_t drop, struct journal_chunk *ad
     cell_set(j->view, v);
 }
 
-void journal_init(struct journal *j, int64_t floor, uint32_t events_max)
+void journal_init(struct journal *j, int64_t floor, uint32_t events_max, uint64_t bytes_max)
 {
-    *j = (struct journal){.events_max = MAX(events_max, 1u)};
+    *j = (struct journal){.events_max = MAX(events_max, 1u), .bytes_max = MAX(bytes_max, 1u)};
     j->view = cell_new(view_ref, view_unref);
     view_change(j, 0, NULL, floor);
 }
@@ -98,23 +100,34 @@ static struct journal_chunk *chunk_add(struct journal *j)
     struct journal_chunk *c = xcalloc(1, sizeof(*c) + cap * sizeof(c->events[0]));
 
     ref_init(&c->ref);
-    c->cap = cap;
+    atomic_init(&c->cap, cap);
     c->seq = j->next_seq++;
     view_change(j, 0, c, j->own->floor);
     return c;
+}
+
+/* Whole chunks are trimmed: one that holds much gets no more. Readers leave a chunk when they have
+ * had as many events as it will ever have. */
+static bool is_full(const struct journal *j, struct journal_chunk *c)
+{
+    if (c->bytes >= j->bytes_max / BYTES_PARTS)
+        atomic_store_explicit(&c->cap, c->filled, memory_order_relaxed);
+    return c->filled == atomic_load_explicit(&c->cap, memory_order_relaxed);
 }
 
 void journal_append(struct journal *j, const struct event *ev, uint64_t now_ms)
 {
     struct journal_chunk *c = tail_of(j);
 
-    if (!c || c->filled == c->cap)
+    if (!c || is_full(j, c))
         c = chunk_add(j);
     if (j->last && j->last->event.revision == ev->revision)
         j->last->ends = false; /* unpublished still: a revision is published whole */
     c->events[c->filled] = (struct journal_event){*ev, true};
     j->last = &c->events[c->filled++];
     c->last_ms = now_ms;
+    c->bytes += ev->object->json.len;
+    j->bytes += ev->object->json.len;
     j->n++;
 }
 
@@ -129,6 +142,7 @@ static void drop_chunks(struct journal *j, size_t n)
         if (j->last == &c->events[c->filled - 1])
             j->last = NULL;
         j->n -= c->filled;
+        j->bytes -= c->bytes;
         atomic_store_explicit(&c->dead, true, memory_order_release);
     }
     if (n)
@@ -137,7 +151,7 @@ static void drop_chunks(struct journal *j, size_t n)
 
 void journal_publish(struct journal *j)
 {
-    size_t i = j->own->n, n = 0, left = j->n;
+    size_t i = j->own->n, n = 0, left = j->n, bytes = j->bytes;
 
     /* Chunks that got events since the last time stand at the end. */
     while (i > 0) {
@@ -147,8 +161,10 @@ void journal_publish(struct journal *j)
             break;
         atomic_store_explicit(&c->n, c->filled, memory_order_release);
     }
-    while (left > j->events_max && n + 1 < j->own->n)
-        left -= j->own->chunks[n++]->filled;
+    for (; (left > j->events_max || bytes > j->bytes_max) && n + 1 < j->own->n; n++) {
+        left -= j->own->chunks[n]->filled;
+        bytes -= j->own->chunks[n]->bytes;
+    }
     drop_chunks(j, n);
 }
 

@@ -25,7 +25,8 @@ struct journal_chunk {
     atomic_bool dead; /* trimmed */
     uint32_t filled;  /* events put in so far; the store thread's */
     uint64_t last_ms; /* when the newest was put in; the store thread's */
-    uint32_t cap;
+    size_t bytes;     /* of JSON in the events; the store thread's */
+    atomic_uint cap;  /* events that there will be at most: becomes less when they are large */
     struct journal_event events[];
 };
 struct journal_view {
@@ -39,16 +40,18 @@ struct journal {
     struct journal_view *own; /* the same view, borrowed from the cell, for the store thread */
     struct journal_event *last; /* newest, to correct its `ends` before it is published */
     uint64_t next_seq;
-    size_t n;              /* events held */
+    size_t n, bytes;       /* events held, and the JSON in them */
     uint32_t events_max;
+    uint64_t bytes_max;
 };
 
-/** An empty journal that knows nothing of what came up to @floor. Store thread. */
-void journal_init(struct journal *j, int64_t floor, uint32_t events_max);
+/** An empty journal that knows nothing of what came up to @floor, for about so many events and
+ *  bytes of JSON. Store thread. */
+void journal_init(struct journal *j, int64_t floor, uint32_t events_max, uint64_t bytes_max);
 void journal_deinit(struct journal *j); /** Drops all; cursors keep their chunks. */
 /** Appends; takes over the references of @ev. Not seen before journal_publish(). Store thread. */
 void journal_append(struct journal *j, const struct event *ev, uint64_t now_ms);
-/** Shows what was appended to readers, and trims to the size limit. Store thread. */
+/** Shows what was appended to readers, and trims to the limits. Store thread. */
 void journal_publish(struct journal *j);
 /** Drops chunks whose newest event came before @before_ms. Store thread. */
 void journal_trim(struct journal *j, uint64_t before_ms);

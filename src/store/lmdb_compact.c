@@ -98,7 +98,7 @@ static int slice_delete(struct engine_lmdb *e, MDB_txn *txn, const struct slice 
         struct entry en;
         int rc = mdb_get(txn, e->key, &k, &v);
 
-        if (rc == 0 && entry_read(val_str(&v), &en) && en.deleted &&
+        if (rc == 0 && entry_read(&e->crc, s->tombstones.v[i], val_str(&v), &en) && en.deleted &&
             en.at.revision == s->tombstone_at.v[i].revision &&
             en.at.sub == s->tombstone_at.v[i].sub)
             rc = mdb_del(txn, e->key, &k, NULL);

@@ -18,8 +18,8 @@
  *     state  "state"  ->  what the engine knows of itself
  *
  * Records are appended and never changed; each names the record of the same key that it
- * replaces. Everything on disk is little-endian and guarded by a checksum: a record by its own, an
- * entry by the record that it must agree with.
+ * replaces. Everything on disk is little-endian and guarded by a checksum. An entry of a key that
+ * is there must agree with its record, too: those that older programs wrote have no checksum.
  *
  * Layer: store. Threads: the store thread.
  */
@@ -89,6 +89,9 @@ struct engine_lmdb {
     size_t written;  /* changes in the last batch; 0 after a slice of compaction */
     bool lost;   /* the last batch failed or was given up: its revisions may be known outside */
     bool broken; /* LMDB refuses to go on: reopen before the next use */
+    /* LMDB could not write its meta page: the disk may have the checkpoint that failed, with its
+     * salt, or the one before. No frame is good for both: first another checkpoint. */
+    bool unsure;
     struct err trouble; /* of the last checkpoint; code 0: it worked */
     bool renamed; /* data.mdb was, and the folder has not been synced since */
     char *dir;
@@ -207,10 +210,11 @@ MUST_USE int record_read(const struct crc32c *crc, struct rev_at at, struct str 
 /** Finds and decodes the record at @at. ERR_NOT_FOUND as an outcome. */
 MUST_USE int record_load(struct engine_lmdb *e, MDB_txn *txn, struct rev_at at,
                          struct record *ret_r, struct err *err);
-/** Encodes an entry of the key table. */
-void entry_write(const struct entry *en, unsigned char ret_p[ENTRY_BYTES]);
-/** Decodes; false when the bytes are none. */
-bool entry_read(struct str bytes, struct entry *ret_en);
+/** Encodes the entry of @key in the key table. */
+void entry_write(const struct crc32c *crc, struct str key, const struct entry *en,
+                 unsigned char ret_p[ENTRY_BYTES]);
+/** Decodes and verifies; false when the bytes are no entry of @key. */
+bool entry_read(const struct crc32c *crc, struct str key, struct str bytes, struct entry *ret_en);
 /** Encodes the state record. */
 void state_write(const struct crc32c *crc, const struct engine_state *s,
                  unsigned char ret_p[STATE_BYTES]);

@@ -279,6 +279,7 @@ static int checkpoint(struct engine_lmdb *e, const struct engine_state *state, s
     early = early_end(early);
     if (r < 0 || rc)
         return r < 0 ? r : lmdb_fail(e, rc, "checkpoint", err);
+    e->unsure = false;
     e->state = s;
     e->scanned = s.scanned;
     e->read_bytes += e->log_done; /* about as much was read of the trees to change them */

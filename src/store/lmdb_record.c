@@ -153,7 +153,16 @@ int record_load(struct engine_lmdb *e, MDB_txn *txn, struct rev_at at, struct re
     return record_read(&e->crc, at, val_str(&v), ret_r, err);
 }
 
-void entry_write(const struct entry *en, unsigned char ret_p[ENTRY_BYTES])
+/* Never 0: entries of before there was a sum have that. */
+static uint32_t entry_sum(const struct crc32c *crc, struct str key, const unsigned char *p)
+{
+    uint32_t sum = crc32c_add(crc, 0, (struct str){(const char *)p, ENTRY_BYTES - sizeof(sum)});
+
+    return MAX(crc32c_add(crc, sum, key), 1u);
+}
+
+void entry_write(const struct crc32c *crc, struct str key, const struct entry *en,
+                 unsigned char ret_p[ENTRY_BYTES])
 {
     unsigned char *p = ret_p;
 
@@ -162,13 +171,13 @@ void entry_write(const struct entry *en, unsigned char ret_p[ENTRY_BYTES])
     p = put64(p, en->create);
     p = put64(p, en->version);
     p = put32(p, en->deleted ? FLAG_DELETED : 0);
-    put32(p, 0);
+    put32(p, entry_sum(crc, key, ret_p));
 }
 
-bool entry_read(struct str bytes, struct entry *ret_en)
+bool entry_read(const struct crc32c *crc, struct str key, struct str bytes, struct entry *ret_en)
 {
     const unsigned char *p = (const unsigned char *)bytes.p;
-    uint32_t flags;
+    uint32_t flags, sum;
 
     if (bytes.len != ENTRY_BYTES)
         return false;
@@ -176,9 +185,11 @@ bool entry_read(struct str bytes, struct entry *ret_en)
     p = get32(p, &ret_en->at.sub);
     p = get64(p, &ret_en->create);
     p = get64(p, &ret_en->version);
-    (void)get32(p, &flags);
+    p = get32(p, &flags);
+    (void)get32(p, &sum);
     ret_en->deleted = flags & FLAG_DELETED;
-    return ret_en->at.revision > 0;
+    return ret_en->at.revision > 0 &&
+           (!sum || sum == entry_sum(crc, key, (const unsigned char *)bytes.p));
 }
 
 void state_write(const struct crc32c *crc, const struct engine_state *s,

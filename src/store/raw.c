@@ -37,7 +37,7 @@ static void raw_done(struct store_txn *base)
 void raw_commit(struct store *st, struct raw_txn *txn)
 {
     txn->op = (struct store_op){.kind = STORE_RAW};
-    txn->defragment = false;
+    txn->defragment = txn->stands = false;
     txn->base = (struct store_txn){.ops = &txn->op, .n = 1, .loop = txn->loop, .on_done = raw_done};
     if (st->remote)
         txn_refuse(&txn->base, ERR_NOT_ALLOWED, "the store is an external etcd");
@@ -54,6 +54,7 @@ int raw_run(struct store *st, struct store_txn *txn)
 {
     struct raw_txn *rt = raw_of(txn);
     struct raw raw = {.store = st, .txn = txn, .revision = st->revision};
+    bool clean = !st->batch.dirty;
     int r;
 
     if (st->lazy.n)
@@ -65,6 +66,7 @@ int raw_run(struct store *st, struct store_txn *txn)
         st->batch.code = r;
         st->batch.err = txn->err;
     }
+    rt->stands = clean && !st->batch.dirty;
     txn->revision = st->revision;
     map_deinit(&raw.deleted);
     return r;
@@ -269,6 +271,7 @@ int raw_may_put(struct raw *raw, struct str key, struct str value, struct err *e
 static int64_t write_revision(struct raw *raw)
 {
     raw->wrote = true;
+    raw->store->batch.dirty = true;
     raw->store->revision = raw->revision + 1;
     return raw->revision + 1;
 }
@@ -332,6 +335,7 @@ int raw_note(struct raw *raw, struct str name, struct str value, struct err *err
 
     if (r < 0)
         return r;
+    b->dirty = true;
     batch_open_engine(st);
     if (!b->code)
         b->code = st->engine->ops->note(st->engine, name, value, &b->err);
@@ -374,8 +378,18 @@ int raw_defragment(struct raw *raw, struct err *err)
     (void)err;
     assert(!raw->wrote);
     raw_of(raw->txn)->defragment = true;
-    raw->store->batch.defragment = true;
+    raw->store->batch.defragment = raw->store->batch.dirty = true;
     return 0;
+}
+
+bool raw_is_reader(const struct store_txn *txn)
+{
+    return !raw_of(txn)->bytes;
+}
+
+bool raw_stands(const struct store_txn *txn)
+{
+    return raw_of(txn)->stands;
 }
 
 bool raw_defragments(const struct store_txn *txn)

@@ -23,13 +23,17 @@ struct raw_txn { /* owned by the caller, untouched by it until on_done */
     struct loop *loop; /* where on_done runs */
     void (*on_done)(struct raw_txn *txn);
     void *arg;
-    size_t bytes; /* about how many it will write: a batch is not to grow without bounds */
+    /* About how many it will write: a batch is not to grow without bounds. While the disk fails,
+     * those with 0 run before the others of their batch. */
+    size_t bytes;
     /* Set before on_done: */
-    int code;         /* what run said; ERR_IO: the commit failed, nothing was written;
+    int code;         /* what run said; ERR_IO: the commit failed, nothing was written (what has
+                         only read is answered all the same, if nothing was written before it);
                          ERR_TOO_MANY, ERR_UNAVAILABLE as in store.h */
     int64_t revision; /* of its writes, or of the store when it wrote nothing */
     const struct err *err; /* what code is about; in this structure */
     bool defragment;       /* the store's: it asked for that */
+    bool stands;           /* the store's: what it saw is true even if the commit fails */
     struct store_txn base; /* the store's */
     struct store_op op;    /* the store's */
 };

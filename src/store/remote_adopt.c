@@ -45,7 +45,7 @@ static void cache_fill(struct remote *r, struct cache *c, struct remote_adopt *a
 
     cache_init(c, r->st, ad->one.res);
     journal_deinit(&c->journal);
-    journal_init(&c->journal, l->revision, r->st->opts.journal_max);
+    journal_init(&c->journal, l->revision, r->st->opts.journal_max, store_journal_bytes(r->st));
     omap_deinit(&c->objects);
     c->objects = ad->one.objects;
     omap_init(&ad->one.objects, &object_omap_ops);

@@ -53,7 +53,8 @@ struct store_opts {
     /* Under a storm of writes history is shorter, unless history_ms is UINT32_MAX: */
     uint32_t journal_max;      /* events kept per resource at most; 0: 65536 */
     uint32_t history_max;      /* revisions that the engine keeps at most; 0: 65536 */
-    uint64_t history_bytes;    /* and their keys and values; 0: 256 MB */
+    uint64_t history_bytes;    /* and their keys and values; half of it is also what the events of
+                                  a resource take at most, whatever history_ms is; 0: 256 MB */
     /* What operators should know: the disk fails, works again (@good). Of an embedded store; on its
      * thread or loop. May be NULL. */
     void (*tell)(void *arg, bool good, const char *text);

@@ -20,6 +20,7 @@ enum {
     STORE_BATCH_TXNS = 1024,        /* transactions in one commit */
     STORE_BATCH_BYTES = 8 << 20,    /* and the JSON in it, unless one transaction alone is larger */
     STORE_LAZY_PENDING = 1024,      /* lazy writes that wait; engine.h has revisions for more */
+    STORE_LAZY_BYTES = 8 << 20,     /* and their keys and values, but for one batch's */
     STORE_TABLE = 4096,             /* a power of two */
     STORE_RESOURCES_MAX = 2048,
     STORE_SAMPLES = 64,             /* of time, revision and bytes, for compaction */
@@ -65,6 +66,7 @@ struct batch {
     VEC(struct cache *) touched;
     bool durable; /* goes to the engine; else it holds only lazy writes */
     bool sync;    /* the engine has an open batch */
+    bool dirty;   /* it has changes that nobody may know of before the commit */
     int64_t compact_to; /* what raw transactions asked for; 0: nothing */
     bool defragment;    /* they asked for that: after the commit */
     int defragment_code; /* how it went */
@@ -95,12 +97,15 @@ struct store {
     struct cache all;                           /* nothing but who wants to know of any change */
     struct cache gone;                          /* stands in places of table that were given up */
     int64_t revision;         /* last one given */
+    /* The last one in commits that failed since one worked: a frame of theirs may be on disk. */
+    int64_t failed_revision;
     atomic_int_fast64_t published; /* any */
     struct store_txn *taken[STORE_BATCH_TXNS]; /* off the queue; before taken_at: in a batch */
     size_t n_taken, taken_at;
     struct batch batch;
     VEC(struct raw_hold *) holds;
     VEC(struct lazy_write *) lazy;
+    size_t lazy_bytes;    /* of their keys and values */
     uint64_t lazy_due_ms; /* 0: nothing pending */
     uint64_t trim_due_ms; /* 0: journals are empty */
     uint64_t written_bytes; /* keys and values, since it was opened */
@@ -127,6 +132,12 @@ struct store {
 void store_tell(struct store *st, struct trouble *t, const char *what, const char *why);
 /** The store's monotonic clock. */
 uint64_t store_now_ms(const struct store *st);
+
+/** Bytes of JSON that a journal holds at most. */
+static inline uint64_t store_journal_bytes(const struct store *st)
+{
+    return st->opts.history_bytes / 2; /* of one resource; several may have a storm at once */
+}
 
 /** Frees @st and its caches; nothing of it runs any more. */
 void store_free(struct store *st);
@@ -175,6 +186,10 @@ void raw_hold_unref(struct raw_hold *h); /** Any thread. */
 MUST_USE int raw_run(struct store *st, struct store_txn *txn);
 /** About how many bytes it will write. */
 size_t raw_bytes(const struct store_txn *txn);
+/** True if it is told to write nothing, as far as can be known before it runs. */
+bool raw_is_reader(const struct store_txn *txn);
+/** True if it has only read, and nothing that a failed commit takes back. */
+bool raw_stands(const struct store_txn *txn);
 /** True if it has asked for the file to be written anew. */
 bool raw_defragments(const struct store_txn *txn);
 /** Takes up a compaction that a former run was told to do. */

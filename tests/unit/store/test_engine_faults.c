@@ -4,6 +4,7 @@
 #include "engines.h"
 #include "store/lmdb_internal.h"
 #include <errno.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -39,11 +40,16 @@ static int failed(void)
 }
 
 /* These stand before libc's: LMDB calls the first, the log, with large files, the second. */
+static bool meta_fails; /* the next synchronous write: LMDB's meta page's */
 ssize_t io_pwrite(int fd, const void *p, size_t n, off_t at) __asm__("pwrite");
 ssize_t io_pwrite(int fd, const void *p, size_t n, off_t at)
 {
     bool effect;
 
+    if (meta_fails && (fcntl(fd, F_GETFL) & O_DSYNC)) {
+        meta_fails = false;
+        return errno = EIO, -1;
+    }
     if (!fails(&effect))
         return syscall(SYS_pwrite64, fd, p, n, at);
     if (effect)
@@ -101,6 +107,18 @@ int rename(const char *from, const char *to)
     if (effect)
         (void)!syscall(SYS_rename, from, to);
     return failed();
+}
+
+/* LMDB's map of its file. */
+static bool no_maps;
+void *io_mmap(void *at, size_t n, int prot, int flags, int fd, off_t from) __asm__("mmap");
+void *io_mmap(void *at, size_t n, int prot, int flags, int fd, off_t from)
+{
+    if (no_maps && fd >= 0) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return (void *)syscall(SYS_mmap, at, n, prot, flags, fd, from);
 }
 
 static int each_to_buf(void *arg, const struct engine_kv *kv)
@@ -311,6 +329,83 @@ static void test_close_after_a_failed_commit_skips_revisions(void **state)
         check_range(p.e, 0, n == 1 ? after : "/a=1@2/2/1 /b=1@3/3/1 ");
         place_deinit(&p);
     }
+}
+
+static void expect_all_fail(struct engine *e)
+{
+    struct err err = {0};
+    struct engine_kv kv;
+    int64_t n;
+
+    assert_int_equal(e->ops->count(e, STR(""), STR_NULL, 0, &n, &err), ERR_IO);
+    assert_int_equal(e->ops->get(e, STR("/a"), &kv, &err), ERR_IO);
+    assert_int_equal(e->ops->range(e, STR("/"), STR_NULL, 0, NULL, NULL, &err), ERR_IO);
+    assert_int_equal(e->ops->put(e, 90, STR("/a"), STR("1"), 0, &err), ERR_IO);
+    e->ops->abort(e);
+    e->ops->rest(e, 100000, true);
+    (void)e->ops->size_bytes(e);
+    (void)e->ops->used_bytes(e);
+}
+
+/* No room for a larger map: LMDB has unmapped the old one then. */
+static void test_map_that_cannot_grow(void **state)
+{
+    auto_buf value = {0};
+    struct err err = {0};
+    struct place p;
+    int r = 0, n = 0;
+
+    (void)state;
+    fault = (struct fault){0};
+    place_init(&p, true);
+    place_open(&p);
+    must_put(p.e, 2, "/a", "1");
+    must_commit(p.e);
+    while (value.len < 1 << 20)
+        buf_str(&value, STR("0123456789abcdef"));
+    no_maps = true;
+    while (r == 0 && n++ < 100) /* more than the map at first */
+        r = p.e->ops->put(p.e, 2 + n, STR("/big"), buf_view(&value), 0, &err);
+    assert_int_equal(r, ERR_IO);
+    assert_non_null(strstr(err.msg, "grow the map: Cannot allocate memory"));
+    p.e->ops->abort(p.e);
+    expect_all_fail(p.e);
+    no_maps = false;
+    check_range(p.e, 0, "/a=1@2/2/1 ");
+    must_put(p.e, 3, "/a", "2");
+    must_commit(p.e);
+    check_range(p.e, 0, "/a=2@3/2/2 ");
+    place_deinit(&p);
+}
+
+/* LMDB's meta page could not be written, so that it has to be opened anew, and that fails, too.
+ * Much was read before: its pages wait to be given back. */
+static void test_environment_that_cannot_be_opened_again(void **state)
+{
+    auto_buf value = {0};
+    struct err err = {0};
+    struct engine_kv kv;
+    struct place p;
+
+    (void)state;
+    fault = (struct fault){0};
+    place_init(&p, true);
+    place_open(&p);
+    while (value.len < 5 << 20)
+        buf_str(&value, STR("0123456789abcdef"));
+    must_put(p.e, 2, "/big", buf_cstr(&value));
+    must_commit(p.e);
+    assert_ok(p.e->ops->get(p.e, STR("/big"), &kv, &err), &err);
+    meta_fails = no_maps = true;
+    assert_int_equal(lmdb_checkpoint(lmdb_of(p.e), &lmdb_of(p.e)->state, &err), ERR_IO);
+    assert_false(meta_fails);
+    expect_all_fail(p.e);
+    no_maps = false;
+    assert_ok(p.e->ops->get(p.e, STR("/big"), &kv, &err), &err);
+    assert_true(str_eq(kv.value, buf_view(&value)));
+    must_put(p.e, 3, "/a", "1");
+    must_commit(p.e);
+    place_deinit(&p);
 }
 
 static void test_open_reports_errors(void **state)
@@ -575,6 +670,8 @@ int main(void)
         cmocka_unit_test(test_io_errors),
         cmocka_unit_test(test_io_errors_of_writes_that_took_place),
         cmocka_unit_test(test_close_after_a_failed_commit_skips_revisions),
+        cmocka_unit_test(test_map_that_cannot_grow),
+        cmocka_unit_test(test_environment_that_cannot_be_opened_again),
         cmocka_unit_test(test_open_reports_errors),
         cmocka_unit_test(test_failed_checkpoint_is_trouble_until_one_works),
         cmocka_unit_test(test_defragmented_file_is_small_and_has_it_all),

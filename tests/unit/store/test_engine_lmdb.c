@@ -338,7 +338,85 @@ static void test_a_store_of_another_format_is_refused(void **state)
     assert_true(got.clean);
 }
 
-/* Entries are not summed, but must agree with their record in everything. */
+static void put_entry(struct engine_lmdb *e, struct str key, struct str bytes)
+{
+    MDB_val k = val_of(key), v = val_of(bytes);
+    MDB_txn *txn;
+
+    assert_int_equal(mdb_txn_begin(e->env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_put(txn, e->key, &k, &v, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+}
+
+static void test_every_flipped_bit_of_an_entry_is_found(void **state)
+{
+    struct entry en = {.at = {7, 1}, .create = 3, .version = 9}, got;
+    unsigned char p[ENTRY_BYTES];
+    struct str bytes = {(const char *)p, sizeof(p)};
+    struct crc32c crc;
+
+    (void)state;
+    crc32c_init(&crc);
+    entry_write(&crc, STR("/a"), &en, p);
+    assert_true(entry_read(&crc, STR("/a"), bytes, &got));
+    assert_int_equal(got.at.revision, 7);
+    assert_int_equal(got.version, 9);
+    assert_false(got.deleted);
+    assert_false(entry_read(&crc, STR("/b"), bytes, &got));
+    for (size_t bit = 0; bit < sizeof(p) * 8; bit++) {
+        p[bit / 8] ^= (unsigned char)(1u << bit % 8);
+        assert_false(entry_read(&crc, STR("/a"), bytes, &got));
+        p[bit / 8] ^= (unsigned char)(1u << bit % 8);
+    }
+    memset(p + ENTRY_BYTES - 4, 0, 4); /* as it was written before there was a sum */
+    assert_true(entry_read(&crc, STR("/a"), bytes, &got));
+    assert_int_equal(got.create, 3);
+}
+
+/* An object does not vanish because a bit says that it was deleted, nor does a damaged version go
+ * into the next record. */
+static void test_damaged_entry_is_named_by_every_call(void **state)
+{
+    enum { VERSION_AT = 20, FLAGS_AT = 28 };
+    static const size_t places[] = {FLAGS_AT, VERSION_AT};
+    struct place p;
+
+    (void)state;
+    place_init(&p, true);
+    place_open(&p);
+    must_put(p.e, 2, "/a", "1");
+    must_commit(p.e);
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        struct engine_lmdb *e = lmdb_of(p.e);
+        struct entry en = {.at = {2, 0}, .create = 2, .version = 1};
+        unsigned char bytes[ENTRY_BYTES];
+        struct err err = {0};
+        struct engine_kv kv;
+        int64_t n;
+        int64_t next = current_of(p.e) + 1;
+        int calls = 0;
+
+        assert_ok(lmdb_checkpoint(e, &e->state, &err), &err);
+        entry_write(&e->crc, STR("/a"), &en, bytes);
+        bytes[places[i]] ^= 1;
+        put_entry(e, STR("/a"), (struct str){(const char *)bytes, sizeof(bytes)});
+        assert_int_equal(p.e->ops->get(p.e, STR("/a"), &kv, &err), ERR_PARSE);
+        assert_string_equal(err.msg, "damaged entry of /a");
+        assert_int_equal(p.e->ops->range(p.e, STR(""), STR_NULL, 0, each_nothing, &calls, &err),
+                         ERR_PARSE);
+        assert_int_equal(calls, 0);
+        assert_int_equal(p.e->ops->count(p.e, STR(""), STR_NULL, 0, &n, &err), ERR_PARSE);
+        err = (struct err){0};
+        assert_int_equal(p.e->ops->put(p.e, next, STR("/a"), STR("2"), 0, &err), ERR_PARSE);
+        assert_string_equal(err.msg, "damaged entry of /a");
+        p.e->ops->abort(p.e);
+        must_put(p.e, next, "/b", "1"); /* others go on */
+        must_commit(p.e);
+    }
+    place_deinit(&p);
+}
+
+/* Even an entry that is whole must agree with its record in everything. */
 static void test_changed_entry_is_found(void **state)
 {
     struct place p;
@@ -356,8 +434,7 @@ static void test_changed_entry_is_found(void **state)
         struct engine_lmdb *e = lmdb_of(p.e);
         struct entry en = {.at = {2, 0}, .create = 2, .version = 1};
         unsigned char bytes[ENTRY_BYTES];
-        MDB_val k = val_of(STR("/a")), v = {sizeof(bytes), bytes};
-        MDB_txn *txn;
+        struct str entry = {(const char *)bytes, sizeof(bytes)};
 
         if (i == 0)
             en.at.revision = 3; /* another key's */
@@ -366,11 +443,9 @@ static void test_changed_entry_is_found(void **state)
         else if (i == 2)
             en.version = 2;
         else
-            v.mv_size--;
-        entry_write(&en, bytes);
-        assert_int_equal(mdb_txn_begin(e->env, NULL, 0, &txn), 0);
-        assert_int_equal(mdb_put(txn, e->key, &k, &v, 0), 0);
-        assert_int_equal(mdb_txn_commit(txn), 0);
+            entry.len--;
+        entry_write(&e->crc, STR("/a"), &en, bytes);
+        put_entry(e, STR("/a"), entry);
         assert_int_equal(p.e->ops->get(p.e, STR("/a"), &kv, &err), ERR_PARSE);
         assert_non_null(strstr(err.msg, "damaged entry of /a"));
         assert_ok(p.e->ops->get(p.e, STR("/b"), &kv, &err), &err);
@@ -536,6 +611,8 @@ int main(void)
         cmocka_unit_test(test_every_flipped_bit_of_a_record_is_found),
         cmocka_unit_test(test_every_flipped_bit_of_the_state_is_found),
         cmocka_unit_test(test_a_store_of_another_format_is_refused),
+        cmocka_unit_test(test_every_flipped_bit_of_an_entry_is_found),
+        cmocka_unit_test(test_damaged_entry_is_named_by_every_call),
         cmocka_unit_test(test_changed_entry_is_found),
         cmocka_unit_test(test_file_cut_short_is_an_error),
         cmocka_unit_test(test_map_may_end_anywhere),

@@ -15,6 +15,11 @@
 #include <sys/wait.h>
 
 enum { ROUNDS = 200, SLOTS = 6, KEYS = 20, SECTOR = 512, FILES = 32, CALLS = 400 };
+enum meta_fault { /* of the next synchronous write: LMDB's meta page's. It reports an error, ... */
+    META_FINE,
+    META_WRITTEN,      /* ... but has reached the disk */
+    META_ONLY_IN_CACHE /* ... has reached the kernel's cache, where LMDB can't take it back */
+};
 
 /* ---- the disk ---- */
 
@@ -31,6 +36,8 @@ struct disk {
     bool on;
     struct random *rnd;
     int calls_left;
+    enum meta_fault meta;
+    bool fail_next_sync, fail_next_write, lose_all;
     int fds[FILES]; /* one of each file, to write it back */
     struct file files[FILES];
     size_t n;
@@ -120,14 +127,16 @@ static void cut(void)
 {
     for (size_t i = 0; i < disk.n; i++) {
         struct file *f = &disk.files[i];
-        uint64_t keep = random_below(disk.rnd, 4); /* all, none, or sector by sector */
+        /* All, none, or sector by sector. */
+        uint64_t keep = disk.lose_all ? 1 : random_below(disk.rnd, 4);
 
         for (size_t j = 0; j < f->lost.n; j++)
             if (keep == 1 || (keep > 1 && random_below(disk.rnd, 2)))
                 (void)!syscall(SYS_pwrite64, disk.fds[i], f->lost.v[j].old, SECTOR,
                                f->lost.v[j].at);
         /* Without its new size, or the last sector not as long as it was written back. */
-        if (random_below(disk.rnd, 2) && syscall(SYS_ftruncate, disk.fds[i], f->synced_bytes))
+        if (!disk.lose_all && random_below(disk.rnd, 2) &&
+            syscall(SYS_ftruncate, disk.fds[i], f->synced_bytes))
             _exit(23);
     }
     if (disk.before[0] &&
@@ -148,12 +157,34 @@ static bool is_synchronous(int fd)
     return (fcntl(fd, F_GETFL) & O_DSYNC) != 0;
 }
 
+static ssize_t meta_write_fails(int fd, const void *p, size_t n, off_t at)
+{
+    if (disk.meta == META_ONLY_IN_CACHE)
+        keep_old(fd, at, n);
+    if (syscall(SYS_pwrite64, fd, p, n, at) != (ssize_t)n)
+        _exit(29);
+    if (disk.meta == META_WRITTEN)
+        written_safely(fd, at, n);
+    disk.fail_next_write = disk.meta == META_ONLY_IN_CACHE;
+    disk.meta = META_FINE;
+    errno = EIO;
+    return -1;
+}
+
 ssize_t io_pwrite(int fd, const void *p, size_t n, off_t at) __asm__("pwrite");
 ssize_t io_pwrite(int fd, const void *p, size_t n, off_t at)
 {
-    bool now = due();
+    bool now;
     ssize_t r;
 
+    if (disk.meta && is_synchronous(fd))
+        return meta_write_fails(fd, p, n, at);
+    if (disk.fail_next_write) {
+        disk.fail_next_write = false;
+        errno = EIO;
+        return -1;
+    }
+    now = due();
     if (disk.on && n && (now || !is_synchronous(fd)))
         keep_old(fd, at, n);
     r = syscall(SYS_pwrite64, fd, p, n, at);
@@ -224,6 +255,12 @@ static int sync_call(long nr, int fd)
 {
     int r;
 
+    if (disk.fail_next_sync) {
+        disk.fail_next_sync = false;
+        disk.fail_next_write = true; /* what would take the frame back */
+        errno = EIO;
+        return -1;
+    }
     if (due())
         cut();
     r = (int)syscall(nr, fd);
@@ -583,9 +620,120 @@ static void test_power_cut_while_the_store_is_made(void **state)
         }
 }
 
+static void child_with_meta_fault(const struct place *at, enum meta_fault fault, int commits)
+{
+    struct place p = *at;
+    struct err err = {0};
+
+    place_open(&p);
+    disk = (struct disk){.on = true, .calls_left = 1000, .lose_all = true};
+    must_put(p.e, current_of(p.e) + 1, "/before", "1");
+    must_commit(p.e);
+    disk.meta = fault;
+    if (lmdb_checkpoint(lmdb_of(p.e), &lmdb_of(p.e)->state, &err) == 0)
+        _exit(40);
+    for (int i = 0; i < commits; i++) {
+        must_put(p.e, current_of(p.e) + 1, "/after", i ? "2" : "1");
+        must_commit(p.e);
+    }
+    cut();
+}
+
+static void must_have(struct engine *e, struct str key, const char *want)
+{
+    struct err err = {0};
+    struct engine_kv kv;
+
+    assert_ok(e->ops->get(e, key, &kv, &err), &err);
+    assert_str_equal(kv.value, want);
+}
+
+/* Whatever the disk has of a checkpoint that failed: what is acknowledged after it is not lost. */
+static void test_power_cut_after_a_checkpoint_that_failed(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        enum meta_fault fault = i % 2 ? META_WRITTEN : META_ONLY_IN_CACHE;
+        int status, commits = 1 + i / 2;
+        struct place p;
+        pid_t pid;
+
+        place_init(&p, true);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0)
+            child_with_meta_fault(&p, fault, commits);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        place_open(&p);
+        must_have(p.e, STR("/before"), "1");
+        must_have(p.e, STR("/after"), commits == 2 ? "2" : "1");
+        place_deinit(&p);
+    }
+}
+
+static void child_with_sync_fault(const struct place *at, int fd)
+{
+    struct fixture f = {.place = *at};
+    struct store_opts opts = {.lazy_max_ms = 3600000};
+    int64_t revision;
+
+    f.loop = loop_new("child");
+    loop_hold(f.loop, true);
+    fixture_open(&f, &opts);
+    if (put(f.st, f.loop, "a", "1") < 0)
+        _exit(50);
+    disk = (struct disk){.on = true, .calls_left = 1000, .fail_next_sync = true};
+    if (put(f.st, f.loop, "failed", "1") != ERR_IO || disk.fail_next_write)
+        _exit(51);
+    revision = put_lazy(f.st, f.loop, "seen", "1");
+    if (write(fd, &revision, sizeof(revision)) != sizeof(revision))
+        _exit(52);
+    _exit(0);
+}
+
+static int each_not_failed(void *arg, const struct engine_kv *kv)
+{
+    (void)arg;
+    assert_false(str_has_suffix(kv->key, STR("/failed")));
+    return 0;
+}
+
+/* A write that failed turns up after a crash, as it may: not at a revision that was seen as that of
+ * another, or who watches from there would never hear of it. */
+static void test_a_failed_write_does_not_come_back_as_what_was_seen(void **state)
+{
+    struct err err = {0};
+    struct engine_kv kv;
+    int64_t revision = 0;
+    int fds[2], status;
+    struct place p;
+    pid_t pid;
+
+    (void)state;
+    place_init(&p, true);
+    assert_int_equal(pipe(fds), 0);
+    pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        child_with_sync_fault(&p, fds[1]);
+    (void)close(fds[1]);
+    assert_int_equal(read(fds[0], &revision, sizeof(revision)), sizeof(revision));
+    (void)close(fds[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    place_open(&p);
+    assert_ok(p.e->ops->get(p.e, STR("/registry/configmaps/n/failed"), &kv, &err), &err);
+    assert_true(current_of(p.e) >= revision);
+    assert_ok(p.e->ops->changes(p.e, revision, INT64_MAX, each_not_failed, NULL, &err), &err);
+    place_deinit(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_power_cut_after_a_checkpoint_that_failed),
+        cmocka_unit_test(test_a_failed_write_does_not_come_back_as_what_was_seen),
         cmocka_unit_test(test_power_cuts_lose_nothing_acknowledged),
         cmocka_unit_test(test_power_cut_while_the_store_is_made),
     };

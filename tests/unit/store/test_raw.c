@@ -7,6 +7,7 @@ struct act { /* what a raw transaction is told to do, and what it saw */
     int (*fn)(struct raw *raw, struct act *a, struct err *err);
     const char *key, *value;
     int64_t from, lease;
+    size_t bytes;
     struct buf out;
     bool done;
 };
@@ -26,7 +27,8 @@ static void act_done(struct raw_txn *txn)
 
 static void act_start(struct act *a, struct store *st, struct loop *loop)
 {
-    a->txn = (struct raw_txn){.run = act_run, .loop = loop, .on_done = act_done, .arg = a};
+    a->txn = (struct raw_txn){
+        .run = act_run, .loop = loop, .on_done = act_done, .arg = a, .bytes = a->bytes};
     raw_commit(st, &a->txn);
 }
 
@@ -404,6 +406,73 @@ static void test_a_failed_commit_takes_raw_writes_back(void **state)
     place_deinit(&place);
 }
 
+static int do_put_and_note(struct raw *raw, struct act *a, struct err *err)
+{
+    int r = raw_note(raw, STR("n"), str_from(a->value), err);
+
+    return r < 0 ? r : do_put(raw, a, err);
+}
+
+/* One batch, in this order: a read, a note with a put, a read, which see no more than @want. */
+static void batch_that_fails(struct fixture *f, const char *want, int last)
+{
+    struct act a[] = {
+        {.fn = do_range},
+        {.fn = do_put_and_note, .key = "/a", .value = "no", .bytes = 10},
+        {.fn = do_range},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(a); i++)
+        act_start(&a[i], f->st, f->loop);
+    for (size_t i = 0; i < ARRAY_LEN(a); i++)
+        while (!a[i].done)
+            loop_run(f->loop);
+    assert_ok(a[0].txn.code, a[0].txn.err);
+    assert_string_equal(buf_cstr(&a[0].out), want);
+    assert_int_equal(a[1].txn.code, ERR_IO);
+    assert_int_equal(a[2].txn.code, last);
+    if (last == 0) {
+        assert_string_equal(buf_cstr(&a[2].out), want);
+        assert_int_equal(a[2].txn.revision, store_revision(f->st));
+    }
+    buf_deinit(&a[0].out);
+    buf_deinit(&a[2].out);
+}
+
+/* Reads are answered while writes fail, also those that wait behind a write; what they see is
+ * committed, or a lazy write that all see. */
+static void test_reads_go_on_while_commits_fail(void **state)
+{
+    struct sim *sim = sim_new(6);
+    struct loop *loop = sim_loop(sim, "store");
+    struct store_opts opts = {.loop = loop, .lazy_max_ms = 3600000};
+    struct fixture f = {.loop = loop};
+    struct engine_ops ops;
+    struct faulty faulty;
+
+    (void)state;
+    place_init(&f.place, true);
+    place_open(&f.place);
+    faulty_init(&faulty, &ops, f.place.e);
+    f.st = store_on(&faulty.base, &opts);
+    assert_int_equal(raw_put_now(&f, "/a", "1", 0), 2);
+    atomic_store(&faulty.fail_commits, 1000);
+    batch_that_fails(&f, "/a=1@2/2/1 ", ERR_IO); /* it may have seen what was taken back */
+    batch_that_fails(&f, "/a=1@2/2/1 ", 0);      /* now the disk is known to fail */
+    assert_int_equal(raw_put_now(&f, "/b", "1", 0), ERR_IO);
+    assert_int_equal(put_lazy(f.st, f.loop, "l", "x"), 4); /* 3 has failed */
+    batch_that_fails(&f,
+                     "/a=1@2/2/1 /registry/configmaps/n/l={\"metadata\":{\"name\":\"l\","
+                     "\"namespace\":\"n\",\"labels\":{\"v\":\"x\"}}}@4/4/1 ",
+                     0);
+    atomic_store(&faulty.fail_commits, 0);
+    assert_int_equal(raw_put_now(&f, "/a", "2", 0), 5);
+    f.st = store_close(f.st);
+    sim_run_for(sim, 10);
+    sim_free(sim);
+    place_deinit(&f.place);
+}
+
 static void count_news(void *arg)
 {
     ++*(int *)arg;
@@ -451,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_a_failed_defragmentation_is_told_to_who_asked),
         cmocka_unit_test(test_nothing_is_compacted_by_itself),
         cmocka_unit_test(test_a_failed_commit_takes_raw_writes_back),
+        cmocka_unit_test(test_reads_go_on_while_commits_fail),
         cmocka_unit_test(test_subscribers_hear_of_any_change),
     };
 

@@ -1,5 +1,6 @@
 /* Tests of the store's promises, one client at a time. */
 #include "conformance.h"
+#include "store/store_internal.h"
 
 static void on_both(void (*test)(struct fixture *f))
 {
@@ -92,6 +93,57 @@ static void test_cursor_that_falls_off_expires(void **state)
     fixture_deinit(&f);
 }
 
+static size_t journal_bytes(struct cache *c)
+{
+    struct journal_view *v = journal_view_get(&c->journal);
+    size_t n = 0;
+
+    for (size_t i = 0; i < v->n; i++)
+        for (uint32_t k = 0; k < journal_chunk_n(v->chunks[i]); k++)
+            n += v->chunks[i]->events[k].event.object->json.len;
+    (void)journal_view_unref(v);
+    return n;
+}
+
+/* Few large objects that change quickly do not fill the memory; who keeps up misses nothing. */
+static void test_journal_is_bounded_in_bytes(void **state)
+{
+    enum { VALUE = 10000, LIMIT = 64 * VALUE, WRITES = 400 };
+    struct store_opts opts = {.history_bytes = 2 * LIMIT};
+    char *value = xcalloc(1, VALUE + 1);
+    struct watch_cursor slow, fast;
+    struct err err = {0};
+    struct fixture f;
+    struct event ev;
+    struct cache *c;
+
+    (void)state;
+    memset(value, 'x', VALUE);
+    fixture_init(&f, false, &opts);
+    c = store_cache(f.st, CONFIGMAPS);
+    assert_ok(watch_open(c, 1, &slow, &err), &err);
+    assert_ok(watch_open(c, 1, &fast, &err), &err);
+    for (int i = 0; i < WRITES; i++) {
+        assert_int_equal(put(f.st, f.loop, "a", value), 2 + i);
+        assert_int_equal(watch_next(c, &fast, &ev, &err), 1);
+        assert_int_equal(ev.revision, 2 + i);
+        assert_int_equal(watch_next(c, &fast, &ev, &err), 0);
+    }
+    assert_in_range(journal_bytes(c), LIMIT / 2, LIMIT);
+    assert_int_equal(watch_next(c, &slow, &ev, &err), ERR_EXPIRED);
+    watch_close(&slow);
+    watch_close(&fast);
+    assert_ok(watch_open(c, 1 + WRITES - 30, &slow, &err), &err);
+    for (int i = WRITES - 30; i < WRITES; i++) { /* through several chunks */
+        assert_int_equal(watch_next(c, &slow, &ev, &err), 1);
+        assert_int_equal(ev.revision, 2 + i);
+    }
+    assert_int_equal(watch_next(c, &slow, &ev, &err), 0);
+    watch_close(&slow);
+    fixture_deinit(&f);
+    free(value);
+}
+
 static void test_snapshots_stay_as_they_were(void **state)
 {
     (void)state;
@@ -182,6 +234,30 @@ static void test_too_many_waiting_lazy_writes_force_a_commit(void **state)
     store_stats(f.st, &s);
     assert_int_equal(s.commits, 1);
     fixture_deinit(&f);
+}
+
+static void test_large_waiting_lazy_writes_force_a_commit(void **state)
+{
+    enum { VALUE = 1 << 20 };
+    struct store_opts opts = {.lazy_max_ms = 3600000};
+    char *value = xcalloc(1, VALUE + 1);
+    struct store_stats s;
+    struct fixture f;
+
+    (void)state;
+    memset(value, 'x', VALUE);
+    fixture_init(&f, false, &opts);
+    for (int i = 0; i < 9; i++) {
+        put_lazy(f.st, f.loop, "beat", value);
+        store_stats(f.st, &s);
+        assert_int_equal(s.commits, i == 8); /* 8 MB wait before */
+    }
+    for (int i = 0; i < 5; i++)
+        put_lazy(f.st, f.loop, "beat", value);
+    store_stats(f.st, &s);
+    assert_int_equal(s.commits, 1); /* none of them waits any more */
+    fixture_deinit(&f);
+    free(value);
 }
 
 static void test_key_that_no_engine_takes_is_refused_alone(void **state)
@@ -380,9 +456,11 @@ int main(void)
         cmocka_unit_test(test_snapshots_stay_as_they_were),
         cmocka_unit_test(test_snapshot_at_equals_the_recorded_history),
         cmocka_unit_test(test_damaged_object_stops_open_by_name),
+        cmocka_unit_test(test_journal_is_bounded_in_bytes),
         cmocka_unit_test(test_lazy_writes_share_a_commit),
         cmocka_unit_test(test_lazy_writes_reach_the_disk_in_time),
         cmocka_unit_test(test_too_many_waiting_lazy_writes_force_a_commit),
+        cmocka_unit_test(test_large_waiting_lazy_writes_force_a_commit),
         cmocka_unit_test(test_cursor_inside_a_revision),
         cmocka_unit_test(test_key_that_no_engine_takes_is_refused_alone),
         cmocka_unit_test(test_resources_come_and_go),
