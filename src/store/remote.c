@@ -132,8 +132,12 @@ static int take_opts(struct remote *r, const struct etcd_opts *o, struct err *er
     r->endpoints = arena_calloc(&r->arena, o->n_endpoints, sizeof(*r->endpoints));
     if (o->n_endpoints == 0)
         return err_new(err, ERR_BAD_REQUEST, "etcd: no endpoints");
-    for (size_t i = 0; i < o->n_endpoints && code == 0; i++)
+    for (size_t i = 0; i < o->n_endpoints && code == 0; i++) {
         code = take_endpoint(r, &r->endpoints[i], o->endpoints[i], err);
+        if (code == 0 && r->endpoints[i].tls != r->endpoints[0].tls) /* Secrets would go open */
+            code = err_new(err, ERR_BAD_REQUEST, "etcd: %s and %s: all are https, or none is",
+                           o->endpoints[0], o->endpoints[i]);
+    }
     return code;
 }
 

@@ -1,6 +1,7 @@
 /* test_store_etcd_odd.c - the store over etcds that do what a good one does seldom or never: they
  * are of another cluster, were restored, show nothing, lose leases. */
 #include "fake_etcd.h"
+#include "net/tls.h"
 #include "over_etcd.h"
 
 #define KEY(name) "/registry/configmaps/n/" name
@@ -282,6 +283,21 @@ static void test_an_empty_prefix_puts_nothing_before_keys(void **state)
     fake_etcd_stop(&f);
 }
 
+static void test_endpoints_are_all_secure_or_none(void **state)
+{
+    struct etcd_proc e = {.client_url = "https://127.0.0.1:1"};
+    struct etcd_like like = {.more_urls = {"127.0.0.1:2"}};
+    struct store *st;
+    struct err err = {0};
+
+    (void)state;
+    assert_ok(tls_client_context(STR(""), STR(""), STR(""), false, &like.tls, &err), &err);
+    assert_int_equal(try_open(&e, &like, 300, &st, &err), ERR_BAD_REQUEST);
+    assert_string_equal(err.msg,
+                        "etcd: https://127.0.0.1:1 and 127.0.0.1:2: all are https, or none is");
+    tls_context_free(like.tls);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_a_lease_that_is_gone_is_replaced),
         cmocka_unit_test(test_pages_of_large_values_are_short),
         cmocka_unit_test(test_an_empty_prefix_puts_nothing_before_keys),
+        cmocka_unit_test(test_endpoints_are_all_secure_or_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
