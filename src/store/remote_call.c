@@ -210,9 +210,6 @@ int remote_error(struct err *err, enum grpc_status status, struct str text)
 {
     int code = ERR_IO;
 
-    if (str_find(text, STR("request is too large")) >= 0 ||
-        str_find(text, STR("message larger than max")) >= 0)
-        return err_new(err, ERR_TOO_LARGE, "Request entity too large: %.*s", STR_ARG(text));
     if (status == GRPC_CANCELLED)
         text = STR("the connection was given up, since it did not answer");
     if (status == GRPC_UNAVAILABLE || status == GRPC_CANCELLED)
