@@ -81,7 +81,9 @@ static void on_tick(struct timer *t)
     remote_commit_wake(r);
     remote_fresh_wake(r);
     if (r->watch_late && remote_now_ms(r) - r->watch_began_ms >= REMOTE_STUCK_MS) {
-        remote_tell(r, false, "etcd's watch is late position=%lld", (long long)remote_position(r));
+        remote_tell(r, false, "etcd's watch is late position=%lld endpoint=%s",
+                    (long long)remote_position(r), r->endpoints[r->at].target);
+        r->at = (r->at + 1) % r->n_endpoints; /* it answers, but who knows when it shows more */
         remote_watch_restart(r);
     }
     if (remote_now_ms(r) - r->answered_ms >= REMOTE_PING_MS)

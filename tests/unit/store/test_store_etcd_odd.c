@@ -165,25 +165,30 @@ static void test_a_watch_notices_that_etcd_was_restored(void **state)
     fake_etcd_stop(&again);
 }
 
-/* The connection lives, but the watch shows nothing, and no client asks for anything. */
-static void test_a_watch_that_shows_nothing_is_begun_anew(void **state)
+/* The connection lives, but watches there show nothing, and no client asks for anything. */
+static void test_an_endpoint_that_shows_nothing_is_left(void **state)
 {
     const char *names[] = {"a"};
-    struct fake_etcd f;
+    struct fake_etcd mute, good;
     struct over o;
 
     (void)state;
-    fake_etcd_init(&f, 7, 10);
-    atomic_store(&f.hidden, 1);
-    fake_etcd_start(&f);
-    fake_setup(&o, &f, NULL, NULL);
-    for (int i = 0; i < 500 && atomic_load(&f.n_watches) == 0; i++)
+    fake_etcd_init(&mute, 7, 10);
+    fake_etcd_init(&good, 7, 10);
+    atomic_store(&mute.hidden, 1000);
+    put_in(&good, KEY("a"), VALUE("a", "1"));
+    fake_etcd_start(&mute);
+    fake_etcd_start(&good);
+    fake_setup(&o, &mute, good.url, NULL);
+    for (int i = 0; i < 500 && atomic_load(&mute.n_watches) == 0; i++)
         (void)usleep(10000);
-    fake_put(&f, names, 1, "1");
+    fake_put(&mute, names, 1, "1");
     wait_for_revision(o.f.st, 11, 20);
     shows(o.f.st, "a", "1");
+    assert_int_equal(atomic_load(&mute.n_watches), 1);
     fake_teardown(&o);
-    fake_etcd_stop(&f);
+    fake_etcd_stop(&mute);
+    fake_etcd_stop(&good);
 }
 
 static void test_fragments_are_put_together(void **state)
@@ -330,7 +335,7 @@ int main(void)
         cmocka_unit_test(test_a_write_goes_past_an_endpoint_of_another_cluster),
         cmocka_unit_test(test_a_restored_etcd_stays_noticed),
         cmocka_unit_test(test_a_watch_notices_that_etcd_was_restored),
-        cmocka_unit_test(test_a_watch_that_shows_nothing_is_begun_anew),
+        cmocka_unit_test(test_an_endpoint_that_shows_nothing_is_left),
         cmocka_unit_test(test_fragments_are_put_together),
         cmocka_unit_test(test_a_lease_that_is_gone_is_replaced),
         cmocka_unit_test(test_pages_of_large_values_are_short),
