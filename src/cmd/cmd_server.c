@@ -29,7 +29,8 @@ struct server {
     struct loop *loop;
     struct store *store;
     struct jwt_key *token_key;
-    struct tls_context *tls, *kubelet_tls, *etcd_tls;
+    struct tls_context *tls, *kubelet_tls;
+    struct etcd_client_tls *etcd_tls;
     struct apiserver *apiserver;
     struct etcd *etcd; /* serves the store to others, if asked to */
     struct etcd_listen *etcd_listen;
@@ -374,7 +375,7 @@ static int server_run(struct server *s, struct err *err)
         return r;
     s->loop = loop_new("api");
     s->began_ns = loop_wall_ns(s->loop);
-    r = server_open_store(&s->config, &s->arena, &s->etcd_tls, &s->store, err);
+    r = server_open_store(&s->config, s->loop, &s->arena, &s->etcd_tls, &s->store, err);
     if (r < 0)
         return r;
     r = open_api(s, err);
@@ -402,6 +403,7 @@ static void server_deinit(struct server *s)
     else
         s->etcd = etcd_free(s->etcd);
     s->store = store_close(s->store);
+    s->etcd_tls = etcd_client_tls_free(s->etcd_tls);
     s->on_term = loop_signal_free(s->on_term);
     s->on_int = loop_signal_free(s->on_int);
     if (s->loop) {
@@ -411,7 +413,6 @@ static void server_deinit(struct server *s)
     }
     s->tls = tls_context_free(s->tls);
     s->kubelet_tls = tls_context_free(s->kubelet_tls);
-    s->etcd_tls = tls_context_free(s->etcd_tls);
     s->token_key = jwt_key_free(s->token_key);
     arena_deinit(&s->arena);
 }

@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/etcd_tls.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "cmd/etcd_listen.h"
 #include "cmd/files.h"
+#include "cmd/pair_watch.h"
 
-enum { LOOK_MS = 2000 };
 #define YEAR_SEC INT64_C(31536000)
 
 struct etcd_tls {
     struct tls_context *context;
     const char *cert_path, *key_path; /* in arena */
-    struct str cert, key;             /* in use; own */
     struct arena arena;
-    struct timer timer;
-    bool told; /* that the files do not do */
+    struct pair_watch *watch;
 };
 
 /* ---- a certificate of its own ---- */
@@ -114,14 +111,6 @@ static int read_pair(struct etcd_tls *t, struct arena *a, struct str *ret_cert, 
     return r < 0 ? r : file_read(t->key_path, a, ret_key, err);
 }
 
-static void keep_pair(struct etcd_tls *t, struct str cert, struct str key)
-{
-    free((char *)(uintptr_t)t->cert.p);
-    free((char *)(uintptr_t)t->key.p);
-    t->cert = (struct str){xmemdupz(cert.p, cert.len), cert.len};
-    t->key = (struct str){xmemdupz(key.p, key.len), key.len};
-}
-
 static int parse_version(const char *flag, const char *text, int *ret_v, struct err *err)
 {
     *ret_v = 0;
@@ -174,7 +163,8 @@ static int open_context(const struct etcd_flags *f, struct etcd_tls *t, struct e
     if (r == 0)
         r = tls_server_context_new(&opts, &t->context, err);
     if (r == 0)
-        keep_pair(t, opts.cert_pem, opts.key_pem);
+        t->watch = pair_watch_new("etcd", t->context, t->cert_path, t->key_path, opts.cert_pem,
+                                  opts.key_pem);
     return r;
 }
 
@@ -204,33 +194,10 @@ int etcd_tls_open(const struct etcd_flags *f, int64_t now_sec, struct etcd_tls *
 
 /* ---- while it runs ---- */
 
-static void on_look(struct timer *timer)
-{
-    struct etcd_tls *t = container_of(timer, struct etcd_tls, timer);
-    auto_arena a = {0};
-    struct str cert, key;
-    struct err err = {0};
-    int r = read_pair(t, &a, &cert, &key, &err);
-
-    if (r == 0 && str_eq(cert, t->cert) && str_eq(key, t->key))
-        return;
-    if (r == 0)
-        r = tls_context_reload(t->context, cert, key, &err);
-    if (r == 0) {
-        keep_pair(t, cert, key);
-        LOG_INFO("etcd", "new connections use the new certificate of %s", t->cert_path);
-    } else if (!t->told) { /* half written, perhaps: the next look tells */
-        LOG_WARN("etcd", "the old certificate stays in use: %s", err.msg);
-    }
-    t->told = r < 0;
-}
-
 void etcd_tls_watch(struct etcd_tls *t, struct loop *loop)
 {
-    if (!t)
-        return;
-    timer_init(&t->timer, loop, on_look);
-    timer_start(&t->timer, LOOK_MS, LOOK_MS);
+    if (t)
+        pair_watch_start(t->watch, loop);
 }
 
 struct tls_context *etcd_tls_context(const struct etcd_tls *t)
@@ -242,11 +209,8 @@ struct etcd_tls *etcd_tls_free(struct etcd_tls *t)
 {
     if (!t)
         return NULL;
-    if (timer_active(&t->timer))
-        timer_stop(&t->timer);
+    t->watch = pair_watch_free(t->watch);
     t->context = tls_context_free(t->context);
-    free((char *)(uintptr_t)t->cert.p);
-    free((char *)(uintptr_t)t->key.p);
     arena_deinit(&t->arena);
     free(t);
     return NULL;

@@ -4,9 +4,14 @@
 #include "base/log.h"
 #include "cmd/files.h"
 #include "cmd/server.h"
-#include "net/tls.h"
+#include "cmd/pair_watch.h"
 
 enum { ENDPOINTS_MAX = 64 };
+
+struct etcd_client_tls {
+    struct tls_context *context;
+    struct pair_watch *watch; /* NULL: nothing is shown to etcd */
+};
 
 void store_log(void *arg, bool good, const char *text)
 {
@@ -44,9 +49,10 @@ static int read_pem(const char *flag, const char *path, struct arena *a, struct 
     return r < 0 ? err_wrap(err, r, "%s", flag) : 0;
 }
 
-static int make_tls(const struct server_config *c, struct arena *a, struct tls_context **ret_tls,
-                    struct err *err)
+static int make_tls(const struct server_config *c, struct loop *loop, struct arena *a,
+                    struct etcd_client_tls **ret_t, struct err *err)
 {
+    struct etcd_client_tls *t = *ret_t = xnew(struct etcd_client_tls);
     struct str ca, cert, key;
     int r = read_pem("--etcd-cafile", c->etcd_ca, a, &ca, err);
 
@@ -55,12 +61,26 @@ static int make_tls(const struct server_config *c, struct arena *a, struct tls_c
     if (r == 0)
         r = read_pem("--etcd-keyfile", c->etcd_key, a, &key, err);
     if (r == 0)
-        r = tls_client_context(ca, cert, key, false, ret_tls, err);
-    return r;
+        r = tls_client_context(ca, cert, key, false, &t->context, err);
+    if (r < 0 || !c->etcd_cert || !c->etcd_key)
+        return r;
+    t->watch = pair_watch_new("store", t->context, c->etcd_cert, c->etcd_key, cert, key);
+    pair_watch_start(t->watch, loop);
+    return 0;
 }
 
-static int open_etcd(const struct server_config *c, struct arena *a, struct tls_context **ret_tls,
-                     struct store **ret_st, struct err *err)
+struct etcd_client_tls *etcd_client_tls_free(struct etcd_client_tls *t)
+{
+    if (!t)
+        return NULL;
+    t->watch = pair_watch_free(t->watch);
+    t->context = tls_context_free(t->context);
+    free(t);
+    return NULL;
+}
+
+static int open_etcd(const struct server_config *c, struct loop *loop, struct arena *a,
+                     struct etcd_client_tls **ret_tls, struct store **ret_st, struct err *err)
 {
     const char *endpoints[ENDPOINTS_MAX];
     struct etcd_opts etcd = {.endpoints = endpoints,
@@ -81,18 +101,18 @@ static int open_etcd(const struct server_config *c, struct arena *a, struct tls_
         endpoints[etcd.n_endpoints++] = str_dupz(a, one);
     }
     if (str_find(str_from(c->etcd_servers), STR("https://")) >= 0) {
-        r = make_tls(c, a, ret_tls, err);
+        r = make_tls(c, loop, a, ret_tls, err);
         if (r < 0)
             return r;
-        etcd.tls = *ret_tls;
+        etcd.tls = (*ret_tls)->context;
     }
     return store_open(&opts, api_resources, api_n_resources, ret_st, err);
 }
 
-int server_open_store(const struct server_config *c, struct arena *a, struct tls_context **ret_tls,
-                      struct store **ret_st, struct err *err)
+int server_open_store(const struct server_config *c, struct loop *loop, struct arena *a,
+                      struct etcd_client_tls **ret_tls, struct store **ret_st, struct err *err)
 {
     *ret_tls = NULL;
-    return c->etcd_servers ? open_etcd(c, a, ret_tls, ret_st, err)
+    return c->etcd_servers ? open_etcd(c, loop, a, ret_tls, ret_st, err)
                            : open_embedded(c, a, ret_st, err);
 }

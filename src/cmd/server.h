@@ -28,12 +28,15 @@ bool server_enabled(const struct server_config *c, const char *part);
 /** store_opts.tell, etcd_opts.tell: logs it. Any thread. */
 void store_log(void *arg, bool good, const char *text);
 
-struct tls_context;
+struct etcd_client_tls; /* what is shown to an etcd over https, and trusted of it */
 /** Opens the store that the flags name: embedded, in the data folder, or an etcd. @ret_tls: NULL,
- *  or what the store borrows, to be freed after it; also set on failure. */
-MUST_USE int server_open_store(const struct server_config *c, struct arena *a,
-                               struct tls_context **ret_tls, struct store **ret_st,
+ *  or what the store borrows, to be freed after it; also set on failure. It looks at the files
+ *  of certificate and key now and then, on @loop: new connections use what stands there. */
+MUST_USE int server_open_store(const struct server_config *c, struct loop *loop, struct arena *a,
+                               struct etcd_client_tls **ret_tls, struct store **ret_st,
                                struct err *err);
+/** On the loop. NULL is a no-op; returns NULL. */
+struct etcd_client_tls *etcd_client_tls_free(struct etcd_client_tls *t);
 
 struct node; /* containerd, kubelet, proxy and DNS on a loop and thread of their own */
 /** Starts the node's parts against @as. ERR_* with what is missing; nothing runs then. */

@@ -81,7 +81,9 @@ static void on_tick(struct timer *t)
     remote_commit_wake(r);
     remote_fresh_wake(r);
     if (r->watch_late && remote_now_ms(r) - r->watch_began_ms >= REMOTE_STUCK_MS) {
-        remote_tell(r, false, "etcd's watch is late position=%lld", (long long)remote_position(r));
+        remote_tell(r, false, "etcd's watch is late position=%lld endpoint=%s",
+                    (long long)remote_position(r), r->endpoints[r->at].target);
+        r->at = (r->at + 1) % r->n_endpoints; /* it answers, but who knows when it shows more */
         remote_watch_restart(r);
     }
     if (remote_now_ms(r) - r->answered_ms >= REMOTE_PING_MS)
@@ -132,8 +134,12 @@ static int take_opts(struct remote *r, const struct etcd_opts *o, struct err *er
     r->endpoints = arena_calloc(&r->arena, o->n_endpoints, sizeof(*r->endpoints));
     if (o->n_endpoints == 0)
         return err_new(err, ERR_BAD_REQUEST, "etcd: no endpoints");
-    for (size_t i = 0; i < o->n_endpoints && code == 0; i++)
+    for (size_t i = 0; i < o->n_endpoints && code == 0; i++) {
         code = take_endpoint(r, &r->endpoints[i], o->endpoints[i], err);
+        if (code == 0 && r->endpoints[i].tls != r->endpoints[0].tls) /* Secrets would go open */
+            code = err_new(err, ERR_BAD_REQUEST, "etcd: %s and %s: all are https, or none is",
+                           o->endpoints[0], o->endpoints[i]);
+    }
     return code;
 }
 

@@ -150,12 +150,15 @@ static void on_checked(void *arg, const void *answer, enum grpc_status status, s
 {
     struct remote *r = arg;
     struct rpc *c = steal(r->waiting);
+    uint64_t now = remote_now_ms(r);
 
     r->checking = false;
     while (c) {
         struct rpc *next = c->next;
 
-        if (answer || (!r->ended && ++c->tries < r->n_endpoints))
+        if (now >= c->until_ms)
+            rpc_end(c, NULL, GRPC_DEADLINE_EXCEEDED, STR("not sent: no endpoint was ready"));
+        else if (answer || (!r->ended && ++c->tries < r->n_endpoints))
             dispatch(c);
         else
             rpc_end(c, NULL, status, text);
@@ -210,9 +213,6 @@ int remote_error(struct err *err, enum grpc_status status, struct str text)
 {
     int code = ERR_IO;
 
-    if (str_find(text, STR("request is too large")) >= 0 ||
-        str_find(text, STR("message larger than max")) >= 0)
-        return err_new(err, ERR_TOO_LARGE, "Request entity too large: %.*s", STR_ARG(text));
     if (status == GRPC_CANCELLED)
         text = STR("the connection was given up, since it did not answer");
     if (status == GRPC_UNAVAILABLE || status == GRPC_CANCELLED)

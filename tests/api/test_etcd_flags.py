@@ -10,7 +10,7 @@ import tempfile
 
 import pytest
 import requests
-from conftest import ROOT, eventually, free_port
+from conftest import ROOT, Server, eventually, free_port
 from pki import Authority
 from test_etcd_server import Etcd, run_ctl, skiff_etcd
 
@@ -314,3 +314,32 @@ def test_flags_in_the_environment():
 def test_version():
     p = subprocess.run([BINARY, "etcd", "--version"], stdout=subprocess.PIPE, timeout=20, check=True)
     assert p.stdout.decode().startswith("etcd Version: 3.")
+
+
+def test_a_server_shows_the_etcd_its_new_certificate(pki):
+    """Its files are written anew, as kubeadm does each year; later etcd takes the old one no more."""
+    old = pki.issue("before", "clientAuth")
+    flags = ["--cert-file=" + pki.server[0], "--key-file=" + pki.server[1], "--client-cert-auth",
+             "--trusted-ca-file=" + pki.cert]
+    folder = tempfile.mkdtemp(prefix="skiff-pair-")
+    used = [os.path.join(folder, name) for name in ("tls.crt", "tls.key")]
+    for path, to in zip(old, used):
+        shutil.copy(path, to)
+    e = Secure(pki, *flags)
+    s = Server(["--etcd-servers=" + e.url, "--etcd-cafile=" + pki.cert, "--etcd-certfile=" + used[0],
+                "--etcd-keyfile=" + used[1]], command="apiserver")
+    try:
+        for path, to in zip(pki.issue("after", "clientAuth"), used):
+            shutil.copy(path, to)
+        eventually(lambda: "the new certificate of " + used[0] in s.read_log(), 20, 0.1)
+        e.flags = flags + ["--client-crl-file=" + pki.revoke(old[0])]
+        e.kill()
+        e.start()
+        assert e.status(old) == 401
+        eventually(s.ready, 20, 0.1)
+        namespace = s.session.get(s.url + "/api/v1/namespaces/default", timeout=15)
+        assert namespace.status_code == 200
+    finally:
+        s.stop()
+        e.close()
+        shutil.rmtree(folder)

@@ -26,7 +26,6 @@ struct fake_etcd {
     /* What the test says, and sees: */
     atomic_uint_fast64_t cluster_id;
     atomic_int_fast64_t revision;
-    atomic_bool mute;        /* watches that there are show nothing more */
     atomic_uint hidden;      /* so many watches that come are not fed */
     atomic_uint leases_lost; /* so many transactions with a lease find it gone */
     atomic_uint split;       /* events of a fragment; 0: all */

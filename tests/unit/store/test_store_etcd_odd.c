@@ -1,6 +1,7 @@
 /* test_store_etcd_odd.c - the store over etcds that do what a good one does seldom or never: they
  * are of another cluster, were restored, show nothing, lose leases. */
 #include "fake_etcd.h"
+#include "net/tls.h"
 #include "over_etcd.h"
 
 #define KEY(name) "/registry/configmaps/n/" name
@@ -8,9 +9,9 @@
     "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"" name                 \
     "\",\"namespace\":\"n\",\"labels\":{\"v\":\"" v "\"}}}"
 
-static void fake_setup(struct over *o, struct fake_etcd *f, const char *second)
+static void fake_setup(struct over *o, struct fake_etcd *f, const char *second, const char *third)
 {
-    struct etcd_like like = {.more_urls = {second}};
+    struct etcd_like like = {.more_urls = {second, third}};
 
     *o = (struct over){0};
     (void)snprintf(o->etcd.client_url, sizeof(o->etcd.client_url), "%s", f->url);
@@ -67,7 +68,7 @@ static void test_an_endpoint_of_another_cluster_is_not_used(void **state)
     put_in(&other, KEY("b"), VALUE("b", "other"));
     fake_etcd_start(&ours);
     fake_etcd_start(&other);
-    fake_setup(&o, &ours, other.url);
+    fake_setup(&o, &ours, other.url, NULL);
     assert_int_equal(put(o.f.st, o.f.loop, "c", "1"), 12);
     fake_etcd_stop(&ours);
     for (int i = 0; i < 5; i++)
@@ -86,6 +87,31 @@ static void test_an_endpoint_of_another_cluster_is_not_used(void **state)
     fake_etcd_stop(&other);
 }
 
+/* Which endpoint is of another cluster is found out before anything is sent. */
+static void test_a_write_goes_past_an_endpoint_of_another_cluster(void **state)
+{
+    struct fake_etcd ours, other, again;
+    struct over o;
+
+    (void)state;
+    fake_etcd_init(&ours, 7, 10);
+    fake_etcd_init(&other, 8, 500);
+    fake_etcd_init(&again, 7, 10);
+    fake_etcd_start(&ours);
+    fake_etcd_start(&other);
+    fake_etcd_start(&again);
+    fake_setup(&o, &ours, other.url, again.url);
+    fake_etcd_stop(&ours);
+    for (int i = 0; i < 500 && atomic_load(&other.n_watches) == 0; i++)
+        (void)usleep(1000);
+    assert_int_equal(put(o.f.st, o.f.loop, "a", "1"), 11);
+    assert_int_equal(atomic_load(&other.n_txns), 0);
+    assert_int_equal(atomic_load(&again.n_txns), 1);
+    fake_teardown(&o);
+    fake_etcd_stop(&other);
+    fake_etcd_stop(&again);
+}
+
 /* Its history is another one, but by the time that somebody asks its revision is high enough. */
 static void test_a_restored_etcd_stays_noticed(void **state)
 {
@@ -98,7 +124,7 @@ static void test_a_restored_etcd_stays_noticed(void **state)
     put_in(&f, KEY("a"), VALUE("a", "1"));
     put_in(&f, KEY("lost"), VALUE("lost", "1"));
     fake_etcd_start(&f);
-    fake_setup(&o, &f, NULL);
+    fake_setup(&o, &f, NULL, NULL);
     atomic_store(&f.revision, 5);
     assert_int_equal(fresh(o.f.st, o.f.loop), ERR_INTERNAL);
     for (int i = 0; i < 10; i++)
@@ -126,7 +152,7 @@ static void test_a_watch_notices_that_etcd_was_restored(void **state)
     put_in(&f, KEY("a"), VALUE("a", "1"));
     fake_etcd_start(&f);
     fake_etcd_start(&again);
-    fake_setup(&o, &f, again.url);
+    fake_setup(&o, &f, again.url, NULL);
     fake_etcd_stop(&f);
     for (int i = 0; i < 500 && atomic_load(&again.n_ranges) == 0; i++)
         (void)usleep(10000); /* it answers, but ... */
@@ -139,25 +165,30 @@ static void test_a_watch_notices_that_etcd_was_restored(void **state)
     fake_etcd_stop(&again);
 }
 
-/* The connection lives, but the watch shows nothing, and no client asks for anything. */
-static void test_a_watch_that_shows_nothing_is_begun_anew(void **state)
+/* The connection lives, but watches there show nothing, and no client asks for anything. */
+static void test_an_endpoint_that_shows_nothing_is_left(void **state)
 {
     const char *names[] = {"a"};
-    struct fake_etcd f;
+    struct fake_etcd mute, good;
     struct over o;
 
     (void)state;
-    fake_etcd_init(&f, 7, 10);
-    atomic_store(&f.hidden, 1);
-    fake_etcd_start(&f);
-    fake_setup(&o, &f, NULL);
-    for (int i = 0; i < 500 && atomic_load(&f.n_watches) == 0; i++)
+    fake_etcd_init(&mute, 7, 10);
+    fake_etcd_init(&good, 7, 10);
+    atomic_store(&mute.hidden, 1000);
+    put_in(&good, KEY("a"), VALUE("a", "1"));
+    fake_etcd_start(&mute);
+    fake_etcd_start(&good);
+    fake_setup(&o, &mute, good.url, NULL);
+    for (int i = 0; i < 500 && atomic_load(&mute.n_watches) == 0; i++)
         (void)usleep(10000);
-    fake_put(&f, names, 1, "1");
+    fake_put(&mute, names, 1, "1");
     wait_for_revision(o.f.st, 11, 20);
     shows(o.f.st, "a", "1");
+    assert_int_equal(atomic_load(&mute.n_watches), 1);
     fake_teardown(&o);
-    fake_etcd_stop(&f);
+    fake_etcd_stop(&mute);
+    fake_etcd_stop(&good);
 }
 
 static void test_fragments_are_put_together(void **state)
@@ -173,7 +204,7 @@ static void test_fragments_are_put_together(void **state)
     fake_etcd_init(&f, 7, 10);
     atomic_store(&f.split, 2);
     fake_etcd_start(&f);
-    fake_setup(&o, &f, NULL);
+    fake_setup(&o, &f, NULL, NULL);
     assert_ok(watch_open(store_cache(o.f.st, CONFIGMAPS), 10, &w, &err), &err);
     for (int i = 0; i < 3; i++)
         fake_put(&f, names, ARRAY_LEN(names), "1");
@@ -213,7 +244,7 @@ static void test_a_lease_that_is_gone_is_replaced(void **state)
     (void)state;
     fake_etcd_init(&f, 7, 10);
     fake_etcd_start(&f);
-    fake_setup(&o, &f, NULL);
+    fake_setup(&o, &f, NULL, NULL);
     assert_int_equal(put_for_an_hour(&o, "a"), 0);
     assert_int_equal(put_for_an_hour(&o, "b"), 0);
     assert_int_equal(atomic_load(&f.n_grants), 1);
@@ -251,7 +282,7 @@ static void test_pages_of_large_values_are_short(void **state)
         put_in(&f, key, buf_cstr(&value));
     }
     fake_etcd_start(&f);
-    fake_setup(&o, &f, NULL);
+    fake_setup(&o, &f, NULL, NULL);
     s = cache_snapshot(store_cache(o.f.st, CONFIGMAPS));
     assert_int_equal(s->objects.n, N);
     snapshot_unref(s);
@@ -270,7 +301,7 @@ static void test_an_empty_prefix_puts_nothing_before_keys(void **state)
     fake_etcd_init(&f, 7, 10);
     put_in(&f, "/configmaps/n/a", VALUE("a", "1"));
     fake_etcd_start(&f);
-    fake_setup(&o, &f, NULL);
+    fake_setup(&o, &f, NULL, NULL);
     o.f.st = store_close(o.f.st);
     o.f.st = open_at(&o.etcd, &like);
     shows(o.f.st, "a", "1");
@@ -282,17 +313,34 @@ static void test_an_empty_prefix_puts_nothing_before_keys(void **state)
     fake_etcd_stop(&f);
 }
 
+static void test_endpoints_are_all_secure_or_none(void **state)
+{
+    struct etcd_proc e = {.client_url = "https://127.0.0.1:1"};
+    struct etcd_like like = {.more_urls = {"127.0.0.1:2"}};
+    struct store *st;
+    struct err err = {0};
+
+    (void)state;
+    assert_ok(tls_client_context(STR(""), STR(""), STR(""), false, &like.tls, &err), &err);
+    assert_int_equal(try_open(&e, &like, 300, &st, &err), ERR_BAD_REQUEST);
+    assert_string_equal(err.msg,
+                        "etcd: https://127.0.0.1:1 and 127.0.0.1:2: all are https, or none is");
+    tls_context_free(like.tls);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_endpoint_of_another_cluster_is_not_used),
+        cmocka_unit_test(test_a_write_goes_past_an_endpoint_of_another_cluster),
         cmocka_unit_test(test_a_restored_etcd_stays_noticed),
         cmocka_unit_test(test_a_watch_notices_that_etcd_was_restored),
-        cmocka_unit_test(test_a_watch_that_shows_nothing_is_begun_anew),
+        cmocka_unit_test(test_an_endpoint_that_shows_nothing_is_left),
         cmocka_unit_test(test_fragments_are_put_together),
         cmocka_unit_test(test_a_lease_that_is_gone_is_replaced),
         cmocka_unit_test(test_pages_of_large_values_are_short),
         cmocka_unit_test(test_an_empty_prefix_puts_nothing_before_keys),
+        cmocka_unit_test(test_endpoints_are_all_secure_or_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
