@@ -496,7 +496,7 @@ static void test_one_of_several_forgets_old_history(void **state)
     struct etcd_like like = {.compact_ms = 300};
     struct store *other;
     struct store_stats s, t;
-    char out[64];
+    char out[64], command[80];
 
     (void)state;
     if (!etcd_installed())
@@ -514,6 +514,10 @@ static void test_one_of_several_forgets_old_history(void **state)
         (void)usleep(50000);
     }
     assert_true(MAX(s.compacted, t.compacted) > 5);
+    (void)snprintf(command, sizeof(command), "get a --rev=%lld >/dev/null 2>&1; echo $?",
+                   (long long)MAX(s.compacted, t.compacted) - 1);
+    (void)etcdctl(&o.etcd, command, out, sizeof(out));
+    assert_string_equal(out, "1\n"); /* it is as they say: forgotten */
     (void)etcdctl(&o.etcd, "get compact_rev_key --print-value-only", out, sizeof(out));
     assert_true(atoi(out) > 0);
     assert_int_equal(fresh(other, o.f.loop), 1);
