@@ -109,7 +109,7 @@ enum {
      * the key table that a change has touched, whether one has or fifty. */
     WAL_CHECKPOINT_BYTES = 1 << 20,
     WAL_CHECKPOINT_BUSY_BYTES = 2 << 20,
-    WAL_CHECKPOINT_MAX_BYTES = 32 << 20,
+    WAL_CHECKPOINT_MAX_BYTES = 16 << 20,
     CHECKPOINT_MS = 2000,
 };
 
