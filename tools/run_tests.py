@@ -76,7 +76,9 @@ def report(kind, results, count):
         if numbers[1]:
             print("FAIL %s" % os.path.relpath(path, ROOT))
             lines = [l for l in out.splitlines() if not l.startswith("ok ")]
-            print("\n".join("    " + l for l in lines[-60:]))
+            if len(lines) > 80:  # what went wrong first, and what the sanitizers say at the end
+                lines = lines[:20] + ["..."] + lines[-60:]
+            print("\n".join("    " + l for l in lines))
     count.add(*total)
     print("%-5s %d passed, %d failed, %d skipped" % ((kind,) + tuple(total)), flush=True)
 

@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "test.h"
 #include <ftw.h>
+#include <poll.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -63,6 +64,26 @@ static inline void etcd_proc_run(struct etcd_proc *e)
     }
 }
 
+/* Waits until it does, as its log tells, or has ended. */
+static inline bool etcd_proc_serves(const struct etcd_proc *e)
+{
+    char path[64], log[64 << 10];
+
+    (void)snprintf(path, sizeof(path), "%s/log", e->dir);
+    while (waitpid(e->pid, NULL, WNOHANG) == 0) {
+        FILE *f = fopen(path, "re");
+        size_t n = f ? fread(log, 1, sizeof(log) - 1, f) : 0;
+
+        if (f)
+            assert_int_equal(fclose(f), 0);
+        log[n] = '\0';
+        if (strstr(log, "serving client traffic"))
+            return true;
+        (void)poll(NULL, 0, 10);
+    }
+    return false;
+}
+
 static inline void etcd_proc_prepare(struct etcd_proc *e, bool tls)
 {
     *e = (struct etcd_proc){.dir = "/tmp/skiff-etcd-XXXXXX"};
@@ -74,12 +95,6 @@ static inline void etcd_proc_prepare(struct etcd_proc *e, bool tls)
     (void)snprintf(e->peer_url, sizeof(e->peer_url), "http://127.0.0.1:%u", free_port());
     (void)snprintf(e->name, sizeof(e->name), "default");
     (void)snprintf(e->cluster, sizeof(e->cluster), "default=%s", e->peer_url);
-}
-
-static inline void etcd_proc_start(struct etcd_proc *e)
-{
-    etcd_proc_prepare(e, false);
-    etcd_proc_run(e);
 }
 
 static inline void etcd_proc_kill(struct etcd_proc *e)
@@ -103,6 +118,20 @@ static inline void etcd_proc_stop(struct etcd_proc *e)
 {
     etcd_proc_kill(e);
     assert_int_equal(nftw(e->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+/* Starts one on ports of its own; on others when somebody took one of them meanwhile. */
+static inline void etcd_proc_start(struct etcd_proc *e)
+{
+    for (int i = 0; i < 5; i++) {
+        etcd_proc_prepare(e, false);
+        etcd_proc_run(e);
+        if (etcd_proc_serves(e))
+            return;
+        e->pid = 0;
+        etcd_proc_stop(e);
+    }
+    fail_msg("etcd does not start");
 }
 
 /* @n members of one cluster. */
