@@ -4,36 +4,27 @@
 #include "api/validate.h"
 #include "schema/format.h"
 
-static const char *const integers[] = {"pods",
-                                       "services",
-                                       "replicationcontrollers",
-                                       "resourcequotas",
-                                       "secrets",
-                                       "configmaps",
-                                       "persistentvolumeclaims",
-                                       "services.nodeports",
-                                       "services.loadbalancers",
+static const char *const counted[] = {"pods",
+                                      "services",
+                                      "replicationcontrollers",
+                                      "resourcequotas",
+                                      "secrets",
+                                      "configmaps",
+                                      "persistentvolumeclaims",
+                                      "services.nodeports",
+                                      "services.loadbalancers",
+                                      NULL};
+static const char *const measured[] = {"cpu",
+                                       "memory",
+                                       "ephemeral-storage",
+                                       "requests.cpu",
+                                       "requests.memory",
+                                       "requests.storage",
+                                       "requests.ephemeral-storage",
+                                       "limits.cpu",
+                                       "limits.memory",
+                                       "limits.ephemeral-storage",
                                        NULL};
-static const char *const of_quotas[] = {"cpu",
-                                        "memory",
-                                        "ephemeral-storage",
-                                        "requests.cpu",
-                                        "requests.memory",
-                                        "requests.storage",
-                                        "requests.ephemeral-storage",
-                                        "limits.cpu",
-                                        "limits.memory",
-                                        "limits.ephemeral-storage",
-                                        "pods",
-                                        "resourcequotas",
-                                        "services",
-                                        "replicationcontrollers",
-                                        "secrets",
-                                        "configmaps",
-                                        "persistentvolumeclaims",
-                                        "services.nodeports",
-                                        "services.loadbalancers",
-                                        NULL};
 static const char *const of_containers[] = {"cpu", "memory", "ephemeral-storage", NULL};
 
 static bool is_huge(struct str name)
@@ -48,7 +39,7 @@ static bool is_native(struct str name)
 
 bool resource_of_quotas(struct str name)
 {
-    return one_of(name, of_quotas);
+    return one_of(name, counted) || one_of(name, measured);
 }
 
 static bool is_standard(struct str name)
@@ -92,7 +83,7 @@ void check_quantity(struct field_errors *errs, const struct path *p, struct str 
 {
     if (quantity_sign(q) < 0)
         err_invalid(errs, p, quantity_doc(errs, q), MUST_BE_NONNEG);
-    if ((one_of(name, integers) || resource_is_extended(name)) && !quantity_is_integer(q))
+    if ((one_of(name, counted) || resource_is_extended(name)) && !quantity_is_integer(q))
         err_invalid(errs, p, quantity_doc(errs, q), "must be an integer");
 }
 

@@ -52,18 +52,17 @@ int file_write(const char *path, struct str text, mode_t mode, struct err *err)
     auto_arena a = {0};
     const char *beside = arena_printf(&a, "%s.new", path);
     auto_fd fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    int code = 0;
 
     if (fd < 0)
         return err_new(err, ERR_IO, "create %s: %s", beside, strerror(errno));
-    if (fchmod(fd, mode) < 0 || write_all(fd, text) < 0) {
-        int code = err_new(err, ERR_IO, "write %s: %s", beside, strerror(errno));
-
-        (void)unlink(beside);
-        return code;
-    }
-    if (rename(beside, path) < 0)
-        return err_new(err, ERR_IO, "rename %s: %s", beside, strerror(errno));
-    return 0;
+    if (fchmod(fd, mode) < 0 || write_all(fd, text) < 0)
+        code = err_new(err, ERR_IO, "write %s: %s", beside, strerror(errno));
+    else if (rename(beside, path) < 0)
+        code = err_new(err, ERR_IO, "rename %s: %s", beside, strerror(errno));
+    if (code < 0)
+        (void)unlink(beside); /* what counts has failed already */
+    return code;
 }
 
 int file_rename(const char *from, const char *to, struct err *err)
